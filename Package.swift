@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+// The module graph, bottom up. Arrows only point down; `--explicit-target-dependency-import-check error`
+// and ArchitectureTests hold the sources to it.
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "millrace",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Millrace", targets: ["Millrace"]),
+    .library(name: "MillraceClient", targets: ["MillraceClient"]),
+    .executable(name: "millrace", targets: ["MillraceCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    // 0: messages as version-free values, their codecs, headers, framing.
+    .target(name: "MillraceProtocol", dependencies: [nioCore], swiftSettings: strict),
+
+    // 1: the record batch. The C target holds CRC-32C and links zstd, zlib, lz4 and snappy.
+    .target(
+      name: "CMillraceCodecs",
+      linkerSettings: [
+        .linkedLibrary("zstd"), .linkedLibrary("z"), .linkedLibrary("lz4"), .linkedLibrary("snappy"),
+        .linkedLibrary("stdc++", .when(platforms: [.linux])),
+      ]),
+    .target(name: "MillraceRecords", dependencies: ["CMillraceCodecs"], swiftSettings: strict),
+
+    // 2: files, and the pure state machines.
+    .target(
+      name: "MillraceLog", dependencies: ["MillraceRecords", .product(name: "Collections", package: "swift-collections")],
+      swiftSettings: strict),
+    .target(
+      name: "MillraceCoordination",
+      dependencies: ["MillraceProtocol", .product(name: "Collections", package: "swift-collections")],
+      swiftSettings: strict),
+
+    // 3: one handler per API; knows no transport.
+    .target(
+      name: "MillraceBroker",
+      dependencies: [
+        "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, logging,
+        .product(name: "Collections", package: "swift-collections"),
+      ],
+      swiftSettings: strict),
+
+    // 4: sockets, the client, the broker in a process.
+    .target(
+      name: "MillraceServer",
+      dependencies: ["MillraceBroker", "MillraceLog", "MillraceProtocol", nioCore, nioPosix, logging],
+      swiftSettings: strict),
+    .target(
+      name: "MillraceClient",
+      dependencies: ["MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
+      swiftSettings: strict),
+    .target(
+      name: "Millrace",
+      dependencies: ["MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", nioCore, nioPosix, logging],
+      swiftSettings: strict),
+
+    // 5: the program.
+    .executableTarget(
+      name: "MillraceCLI",
+      dependencies: [
+        "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
+        "MillraceRecords", "MillraceProtocol", logging, nioCore, nioPosix,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+
+    // Writes Sources/MillraceProtocol/Generated from Sources/MillraceProtocol/Schemas.
+    .executableTarget(name: "SchemaGenerator", swiftSettings: strict),
+
+    .testTarget(name: "MillraceProtocolTests", dependencies: ["MillraceProtocol", nioCore], swiftSettings: strict),
+    .testTarget(name: "MillraceRecordsTests", dependencies: ["MillraceRecords"], swiftSettings: strict),
+    .testTarget(name: "MillraceLogTests", dependencies: ["MillraceLog", "MillraceRecords"], swiftSettings: strict),
+    .testTarget(
+      name: "MillraceCoordinationTests", dependencies: ["MillraceCoordination", "MillraceProtocol"], swiftSettings: strict),
+    .testTarget(
+      name: "MillraceBrokerTests",
+      dependencies: ["MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, logging],
+      swiftSettings: strict),
+    .testTarget(
+      name: "MillraceServerTests",
+      dependencies: ["MillraceServer", "MillraceBroker", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, nioPosix, logging],
+      swiftSettings: strict),
+    .testTarget(
+      name: "MillraceClientTests",
+      dependencies: ["MillraceClient", "Millrace", "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
+      swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

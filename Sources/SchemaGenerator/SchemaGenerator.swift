@@ -1,0 +1,1 @@
+@main struct SchemaGenerator { static func main() {} }
