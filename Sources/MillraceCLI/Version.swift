@@ -1,0 +1,5 @@
+/// The version of Millrace, and of the Kafka whose protocol and behaviour it follows.
+enum Version {
+  static let current = "0.1.0"
+  static let kafka = "4.2.0"
+}

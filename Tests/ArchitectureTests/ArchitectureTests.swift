@@ -1,0 +1,113 @@
+// Holds the sources to the rules that the compiler does not know: which module may import which, where system calls may
+// be made, what a file may be called, and that nothing is left for later.
+import Foundation
+import Testing
+
+@Suite("The shape of the sources")
+struct ArchitectureTests {
+  /// What each module may import. An arrow that is not here does not exist; it is added to Package.swift and here on purpose.
+  static let allowed: [String: Set<String>] = [
+    "MillraceProtocol": ["NIOCore"],
+    "MillraceRecords": ["CMillraceCodecs"],
+    "MillraceLog": ["MillraceRecords", "Collections"],
+    "MillraceCoordination": ["MillraceProtocol", "Collections"],
+    "MillraceBroker": [
+      "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", "NIOCore", "Logging", "Collections",
+    ],
+    "MillraceServer": ["MillraceBroker", "MillraceLog", "MillraceProtocol", "NIOCore", "NIOPosix", "Logging"],
+    "MillraceClient": ["MillraceProtocol", "MillraceRecords", "NIOCore", "NIOPosix", "Logging"],
+    "Millrace": [
+      "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", "NIOCore", "NIOPosix",
+      "Logging",
+    ],
+    "MillraceCLI": [
+      "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
+      "MillraceRecords",
+      "MillraceProtocol", "NIOCore", "NIOPosix", "Logging", "ArgumentParser", "ServiceLifecycle",
+    ],
+  ]
+  /// Part of the language's distribution, free to use anywhere.
+  static let everywhere: Set<String> = ["Swift", "Synchronization", "_Concurrency"]
+  static let systemModules: Set<String> = ["Glibc", "Musl", "Darwin", "Android"]
+  /// The only places that may make system calls. Everything else goes through them.
+  static let systemCallers = [
+    "Sources/MillraceLog/FileSystem/", "Sources/MillraceLog/Threads/", "Sources/MillraceServer/",
+    "Sources/MillraceCLI/Terminal/",
+  ]
+  /// Runs on a developer's machine and is no part of the program.
+  static let developerTools: Set<String> = ["SchemaGenerator"]
+  static let swiftFiles = try! SourceTree.files(under: "Sources")
+  static var programFiles: [SourceFile] { swiftFiles.filter { !developerTools.contains($0.module) } }
+
+  @Test func `every module is in the table`() {
+    let modules = Set(Self.programFiles.map(\.module))
+    #expect(modules.count > 5, "the sources were not found")
+    #expect(modules.subtracting(Self.allowed.keys).isEmpty)
+  }
+
+  @Test func `a module imports only what the table allows`() {
+    for file in Self.programFiles {
+      let allowed = (Self.allowed[file.module] ?? []).union(Self.everywhere).union(Self.systemModules)
+      for module in file.imports where !allowed.contains(module) {
+        Issue.record("\(file.path) imports \(module)")
+      }
+    }
+  }
+
+  @Test func `the table points only downwards`() {
+    var settled: Set<String> = []
+    var left = Self.allowed
+    while !left.isEmpty {
+      let next = left.filter { $0.value.allSatisfy { Self.allowed[$0] == nil || settled.contains($0) } }.map(\.key)
+      guard !next.isEmpty else {
+        Issue.record("these modules import each other in a circle: \(left.keys.sorted())")
+        return
+      }
+      settled.formUnion(next)
+      for module in next { left[module] = nil }
+    }
+  }
+
+  @Test func `nothing in the program imports Foundation`() {
+    for file in Self.programFiles {
+      for module in file.imports where module.hasPrefix("Foundation") {
+        Issue.record("\(file.path) imports \(module), which makes the static program three times as large")
+      }
+    }
+  }
+
+  @Test func `system calls stay in their files`() {
+    for file in Self.programFiles where !Self.systemCallers.contains(where: file.path.hasPrefix) {
+      for module in file.imports where Self.systemModules.contains(module) {
+        Issue.record("\(file.path) imports \(module)")
+      }
+    }
+  }
+
+  @Test func `file names say what is in the file`() throws {
+    let vague = ["Util", "Utils", "Helper", "Helpers", "Manager", "Impl", "Base", "Misc", "Common"]
+    for file in try Self.swiftFiles + SourceTree.files(under: "Tests") where !file.isGenerated {
+      for word in vague where file.name == word || file.name.hasSuffix(word) {
+        Issue.record("\(file.path)")
+      }
+    }
+  }
+
+  @Test func `nothing is left for later`() throws {
+    let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]
+    for file in try Self.swiftFiles + SourceTree.files(under: "Tests") {
+      for (number, line) in file.lines.enumerated() {
+        let words = line.split { !$0.isLetter }
+        if words.contains(where: { marks.contains(String($0)) }) {
+          Issue.record("\(file.path):\(number + 1): \(line.trimmingCharacters(in: .whitespaces))")
+        }
+      }
+    }
+  }
+
+  @Test func `files stay small enough to be read at one go`() {
+    for file in Self.programFiles where !file.isGenerated && file.lines.count > 600 {
+      Issue.record("\(file.path) has \(file.lines.count) lines: look for the second thing in it")
+    }
+  }
+}
