@@ -26,7 +26,7 @@ let package = Package(
   ],
   targets: [
     // 0: messages as version-free values, their codecs, headers, framing.
-    .target(name: "MillraceProtocol", dependencies: [nioCore], swiftSettings: strict),
+    .target(name: "MillraceProtocol", dependencies: [nioCore], exclude: ["Schemas"], swiftSettings: strict),
 
     // 1: the record batch. The C target holds CRC-32C and links zstd, zlib, lz4 and snappy.
     .target(
@@ -81,9 +81,12 @@ let package = Package(
       swiftSettings: strict),
 
     // Writes Sources/MillraceProtocol/Generated from Sources/MillraceProtocol/Schemas.
-    .executableTarget(name: "SchemaGenerator", swiftSettings: strict),
+    .target(name: "MessageSchema", swiftSettings: strict),
+    .executableTarget(name: "SchemaGenerator", dependencies: ["MessageSchema"], swiftSettings: strict),
 
-    .testTarget(name: "MillraceProtocolTests", dependencies: ["MillraceProtocol", nioCore], swiftSettings: strict),
+    .testTarget(
+      name: "MillraceProtocolTests", dependencies: ["MillraceProtocol", "MessageSchema", nioCore],
+      exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(name: "MillraceRecordsTests", dependencies: ["MillraceRecords"], swiftSettings: strict),
     .testTarget(name: "MillraceLogTests", dependencies: ["MillraceLog", "MillraceRecords"], swiftSettings: strict),
     .testTarget(

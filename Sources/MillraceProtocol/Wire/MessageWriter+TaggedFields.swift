@@ -1,0 +1,84 @@
+// The tagged section on its way out: fields in ascending order of tag, the defined ones that differ from their
+// default, then the unknown ones that came in. Defined tags count up from 0, so that this is the ascending order.
+//
+// The section's count and each field's size come before what they describe and are varints, so each is written as the
+// one byte it nearly always is; in the rare other case what follows is moved up.
+
+import NIOCore
+
+/// A tagged section being written.
+struct OutgoingTaggedFields {
+  /// Sorted by tag; what was written is taken off the front.
+  var unknown: ArraySlice<TaggedField>
+  /// Tags below this have a meaning in this release, so nothing unknown may claim them.
+  var definedCount: UInt32
+  var count: UInt32 = 0
+  /// Where the count is, and where the size of the open field is.
+  var countIndex: Int
+  var sizeIndex = 0
+}
+
+extension MessageWriter {
+  /// A section in which this release defines nothing.
+  mutating func writeTaggedFields(_ unknown: [TaggedField]) throws(ProtocolError) {
+    if unknown.isEmpty { return writeUnsignedVarint(0) }
+    var tags = beginTaggedFields(unknown, defined: 0)
+    try endTaggedFields(&tags)
+  }
+
+  mutating func writeTaggedFields(_ unknown: [TaggedField], _ flexible: Bool) throws(ProtocolError) {
+    if flexible { try writeTaggedFields(unknown) } else { try refuse(unknown) }
+  }
+
+  /// A version without tagged fields cannot carry the ones that came in.
+  mutating func refuse(_ unknown: [TaggedField]) throws(ProtocolError) {
+    if let first = unknown.first { throw .taggedFieldRefused(first.tag) }
+  }
+
+  mutating func beginTaggedFields(_ unknown: [TaggedField], defined: UInt32) -> OutgoingTaggedFields {
+    let sorted = unknown.count < 2 ? unknown : unknown.sorted { $0.tag < $1.tag }
+    let tags = OutgoingTaggedFields(unknown: sorted[...], definedCount: defined, countIndex: buffer.writerIndex)
+    writeInt8(0)
+    return tags
+  }
+
+  mutating func beginTaggedField(_ tag: UInt32, _ tags: inout OutgoingTaggedFields) {
+    tags.count += 1
+    writeUnsignedVarint(tag)
+    tags.sizeIndex = buffer.writerIndex
+    writeInt8(0)
+  }
+
+  mutating func endTaggedField(_ tags: inout OutgoingTaggedFields) {
+    setVarint(at: tags.sizeIndex, to: UInt32(clamping: buffer.writerIndex - tags.sizeIndex - 1))
+  }
+
+  mutating func endTaggedFields(_ tags: inout OutgoingTaggedFields) throws(ProtocolError) {
+    while !tags.unknown.isEmpty { try writeFirstUnknown(&tags) }
+    setVarint(at: tags.countIndex, to: tags.count)
+  }
+
+  private mutating func writeFirstUnknown(_ tags: inout OutgoingTaggedFields) throws(ProtocolError) {
+    let field = tags.unknown.removeFirst()
+    guard field.tag >= tags.definedCount else { throw .taggedFieldRefused(field.tag) }
+    guard let size = UInt32(exactly: field.data.readableBytes) else { throw .tooLong(field.data.readableBytes) }
+    writeUnsignedVarint(field.tag)
+    writeUnsignedVarint(size)
+    buffer.writeImmutableBuffer(field.data)
+    tags.count += 1
+  }
+
+  /// Replaces the one byte at `index` by a varint.
+  private mutating func setVarint(at index: Int, to value: UInt32) {
+    if value < 0x80 {
+      buffer.setInteger(UInt8(value), at: index)
+      return
+    }
+    var encoded = MessageWriter()
+    encoded.writeUnsignedVarint(value)
+    let tail = buffer.getSlice(at: index + 1, length: buffer.writerIndex - index - 1) ?? ByteBuffer()
+    buffer.moveWriterIndex(to: index)
+    buffer.writeImmutableBuffer(encoded.buffer)
+    buffer.writeImmutableBuffer(tail)
+  }
+}
