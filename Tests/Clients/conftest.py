@@ -1,0 +1,54 @@
+import os
+import random
+
+import pytest
+
+from broker import Broker
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="the long runs: a million records, fifty crashes")
+
+
+@pytest.fixture
+def full(request):
+    return request.config.getoption("--full")
+
+
+@pytest.fixture
+def seed():
+    value = int(os.environ.get("SEED", random.randrange(1 << 32)))
+    print(f"seed: {value} (SEED={value} repeats this run)")
+    return value
+
+
+@pytest.fixture(scope="module")
+def shared_broker(tmp_path_factory):
+    """A broker for tests that do not restart it; every test uses topics of its own."""
+    broker = Broker(tmp_path_factory.mktemp("broker"), **{"group.initial.rebalance.delay.ms": 100}).start()
+    yield broker
+    assert broker.is_alive, "the broker died:\n" + "\n".join(broker.output[-50:])
+    broker.stop()
+
+
+@pytest.fixture
+def new_broker(tmp_path):
+    """A factory of brokers that the test starts, kills and restarts."""
+    brokers = []
+
+    def make(**settings):
+        settings = {"group.initial.rebalance.delay.ms": 0, **settings}
+        broker = Broker(tmp_path, **settings)
+        brokers.append(broker)
+        return broker.start()
+
+    yield make
+    for broker in brokers:
+        if broker.is_alive:
+            broker.kill()
+
+
+@pytest.fixture
+def topic(request):
+    import uuid
+    return f"t-{uuid.uuid4().hex[:12]}"

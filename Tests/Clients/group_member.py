@@ -1,0 +1,45 @@
+"""One member of a consumer group, in a process of its own so that it can be killed.
+
+Prints a line "partition offset id" for every record, and commits what it printed.
+Ends cleanly on SIGTERM: commits, leaves, exits 0.
+"""
+
+import signal
+import sys
+
+from confluent_kafka import Consumer, KafkaException
+
+bootstrap, group, topic = sys.argv[1:4]
+stopping = False
+
+
+def stop(*_):
+    global stopping
+    stopping = True
+
+
+def main():
+    signal.signal(signal.SIGTERM, stop)
+    consumer = Consumer({
+        "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
+        "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+        "partition.assignment.strategy": "cooperative-sticky", "check.crcs": True})
+    consumer.subscribe([topic])
+    out = sys.stdout
+    while not stopping:
+        messages = consumer.consume(5000, 0.2)
+        for message in messages:
+            if message.error() is not None:
+                raise SystemExit(str(message.error()))
+            out.write(f"{message.partition()} {message.offset()} {message.value()[:12].decode()}\n")
+        out.flush()
+        if messages:
+            try:
+                consumer.commit(asynchronous=False)
+            except KafkaException as error:
+                # The group moved on while we worked: what was read is read again by the new owner.
+                print(f"# {error}", file=sys.stderr)
+    consumer.close()
+
+
+main()
