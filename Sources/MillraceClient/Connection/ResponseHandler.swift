@@ -1,0 +1,126 @@
+// A connection's end of the channel: writes requests, gives answers to whom they belong to, watches time-outs. Lives on
+// the channel's event loop. Whatever goes wrong closes the channel and fails all that wait, each exactly once.
+
+import NIOCore
+
+final class ResponseHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+  /// Gets the answer's frame without its length.
+  typealias Completion = @Sendable (Result<ByteBuffer, KafkaError>) -> Void
+
+  private let address: BrokerAddress
+  private var frames: FrameReader
+  private var pipeline = RequestPipeline<Completion>()
+  private var context: ChannelHandlerContext?
+  private var timer: Scheduled<Void>?
+  private var flushIsDue = false
+  /// Why the channel closed or is about to; nil while it is open.
+  private var failure: KafkaError?
+
+  init(address: BrokerAddress, maxResponseBytes: Int) {
+    self.address = address
+    frames = FrameReader(limit: maxResponseBytes)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    fail(.connectionLost(to: address, nil))
+    self.context = nil
+  }
+
+  // MARK: Requests
+
+  /// Writes a request. Without a deadline no answer will come (acks 0), and it completes when it is written.
+  func send(_ parts: [ByteBuffer], correlationId: Int32, deadline: NIODeadline?, _ completion: @escaping Completion) {
+    guard let context, failure == nil else {
+      return completion(.failure(failure ?? .connectionLost(to: address, nil)))
+    }
+    if let deadline {
+      pipeline.sent(correlationId, deadline: deadline, completion)
+      for part in parts { context.write(wrapOutboundOut(part), promise: nil) }
+      watch(deadline)
+    } else {
+      let written = context.eventLoop.makePromise(of: Void.self)
+      let address = address
+      written.futureResult.whenComplete { result in
+        completion(result.map { ByteBuffer() }.mapError { .connectionLost(to: address, $0) })
+      }
+      for part in parts.dropLast() { context.write(wrapOutboundOut(part), promise: nil) }
+      context.write(wrapOutboundOut(parts.last ?? ByteBuffer()), promise: written)
+    }
+    flushSoon(context)
+  }
+
+  /// Requests of one turn of the loop leave in one gather write.
+  private func flushSoon(_ context: ChannelHandlerContext) {
+    guard !flushIsDue else { return }
+    flushIsDue = true
+    context.eventLoop.assumeIsolated().execute {
+      self.flushIsDue = false
+      self.context?.flush()
+    }
+  }
+
+  // MARK: Answers
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard failure == nil else { return }
+    frames.receive(unwrapInboundIn(data))
+    do {
+      while failure == nil, let frame = try frames.next() { try deliver(frame) }
+    } catch {
+      close(KafkaError(.invalidResponse, "\(address) sent bytes that are not a Kafka answer (\(error))"))
+    }
+  }
+
+  private func deliver(_ frame: ByteBuffer) throws {
+    guard let correlationId = frame.getInteger(at: frame.readerIndex, as: Int32.self) else {
+      throw KafkaError(.invalidResponse, "a frame without a correlation id")
+    }
+    try pipeline.answered(correlationId)(.success(frame))
+  }
+
+  // MARK: Time-outs
+
+  private func watch(_ deadline: NIODeadline) {
+    guard timer == nil, let context else { return }
+    timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+      self.timer = nil
+      guard let next = self.pipeline.nextDeadline else { return }
+      if next > .now() {
+        self.watch(next)
+      } else {
+        // Answers come in order, so nothing behind the missing one can be told apart any more.
+        self.close(KafkaError(.timedOut, "\(self.address) did not answer in time; the connection was given up"))
+      }
+    }
+  }
+
+  // MARK: The end
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    close(.connectionLost(to: address, error))
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    fail(.connectionLost(to: address, nil))
+    context.fireChannelInactive()
+  }
+
+  /// Closes the channel because of `reason`, which is what those who wait are told.
+  func close(_ reason: KafkaError) {
+    fail(reason)
+    context?.close(promise: nil)
+  }
+
+  private func fail(_ reason: KafkaError) {
+    if failure == nil { failure = reason }
+    timer?.cancel()
+    timer = nil
+    for completion in pipeline.removeAll() { completion(.failure(failure ?? reason)) }
+  }
+}
