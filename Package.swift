@@ -77,6 +77,7 @@ let package = Package(
         "MillraceRecords", "MillraceProtocol", logging, nioCore, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
 
@@ -103,6 +104,7 @@ let package = Package(
       name: "MillraceClientTests",
       dependencies: ["MillraceClient", "Millrace", "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
       swiftSettings: strict),
+    .testTarget(name: "MillraceCLITests", dependencies: ["MillraceCLI"], swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
