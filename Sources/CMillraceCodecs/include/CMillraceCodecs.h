@@ -1,3 +1,6 @@
+// The C beneath MillraceRecords: CRC-32C here, and the system's zlib, snappy, lz4 and zstd.
+//
+// A CRC-32C is passed as the finished checksum (0 for no bytes yet), so that any function can continue any other.
 #ifndef CMILLRACE_CODECS_H
 #define CMILLRACE_CODECS_H
 #include <stddef.h>
@@ -11,6 +14,18 @@
 /// CRC-32C (Castagnoli) of `count` bytes, continuing from `crc` (0 to begin).
 /// Uses the SSE 4.2 or ARMv8 CRC instructions where the processor has them.
 uint32_t millrace_crc32c(uint32_t crc, const void *bytes, size_t count);
+
 /// The same by table, for processors without the instructions and for tests.
 uint32_t millrace_crc32c_portable(uint32_t crc, const void *bytes, size_t count);
+
+/// Whether `millrace_crc32c` runs on the processor's instructions.
+int millrace_crc32c_is_accelerated(void);
+
+/// What an exclusive-or of the CRC register with `difference` becomes after `count` more bytes. The checksums of two
+/// messages of one length differ by exactly that, which lets a few early bytes change without reading the rest again.
+uint32_t millrace_crc32c_shift(uint32_t difference, size_t count);
+
+/// The instructions' path, NULL where this processor has none. Internal, here for the tests.
+typedef uint32_t (*millrace_crc32c_function)(uint32_t crc, const void *bytes, size_t count);
+millrace_crc32c_function millrace_crc32c_hardware(void);
 #endif

@@ -17,9 +17,12 @@ package struct BatchAttributes: OptionSet, Sendable, Hashable {
 
   /// The codec, or nil for a number that is not assigned. Setting nil clears the bits.
   package var compression: CompressionType? {
-    get { CompressionType(rawValue: UInt8(truncatingIfNeeded: rawValue & Self.compressionMask)) }
+    get { CompressionType(rawValue: compressionCode) }
     set { rawValue = (rawValue & ~Self.compressionMask) | Int16(newValue?.rawValue ?? 0) }
   }
+
+  /// The number of the codec, assigned or not.
+  package var compressionCode: UInt8 { UInt8(truncatingIfNeeded: rawValue & Self.compressionMask) }
 
   package var timestampType: TimestampType {
     get { contains(.logAppendTime) ? .logAppendTime : .createTime }

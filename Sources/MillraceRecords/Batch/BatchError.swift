@@ -9,4 +9,14 @@ package enum BatchError: Error, Sendable, Equatable {
   case unsupportedMagic(Int8)
   /// The checksum in the header is not the checksum of the bytes.
   case corruptChecksum(stored: UInt32, computed: UInt32)
+  /// Attributes with a codec number that is not assigned.
+  case unknownCompression(code: UInt8)
+  /// The records do not decompress, or to more than the limit.
+  case compression(CompressionError)
+  /// The record at this place does not parse.
+  case malformedRecord(index: Int32)
+  /// Fewer records than the header declares.
+  case missingRecords(declared: Int32, found: Int32)
+  /// Bytes after the last record that the header declares.
+  case excessRecordBytes
 }

@@ -15,4 +15,11 @@ package enum CRC32C {
   package static func update(_ checksum: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     millrace_crc32c(checksum, bytes.baseAddress, bytes.count)
   }
+
+  /// How the checksum of a message changes when `difference` is how that of its beginning changed and `byteCount` bytes
+  /// follow the beginning.
+  @inlinable
+  package static func shift(_ difference: UInt32, over byteCount: Int) -> UInt32 {
+    millrace_crc32c_shift(difference, byteCount)
+  }
 }
