@@ -76,12 +76,12 @@ package final class Cluster: Sendable {
   ///   - limit: the highest version to use.
   ///   - timeout: how long the answer may take, when that is not the request time-out.
   ///   - deadline: when to stop retrying; nil for the operation time-out.
-  ///   - failure: the error in an answer that is one.
   ///   - make: the request in the version that was negotiated.
+  ///   - failure: the error in an answer that is one.
   package func send<R: Request>(
     to destination: Destination, on lane: Lane = .general, upTo limit: Int16 = .max, timeout: Duration? = nil,
-    until deadline: ContinuousClock.Instant? = nil, failure: @Sendable (R.Response) -> KafkaError? = { _ in nil },
-    _ make: @Sendable (Int16) throws(KafkaError) -> R
+    until deadline: ContinuousClock.Instant? = nil, _ make: @Sendable (Int16) throws(KafkaError) -> R,
+    failure: @Sendable (R.Response) -> KafkaError? = { _ in nil }
   ) async throws(KafkaError) -> R.Response {
     try await retrying(until: deadline, about: destination) { () throws(KafkaError) in
       let response = try await self.attempt(to: destination, on: lane, upTo: limit, timeout: timeout, make)

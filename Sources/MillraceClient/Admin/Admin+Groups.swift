@@ -1,0 +1,167 @@
+// Consumer groups.
+
+import MillraceProtocol
+
+public struct GroupListing: Sendable, Hashable {
+  public var groupId: String
+  /// `consumer` for consumers, empty for a group that only has offsets.
+  public var protocolType: String
+  /// Nil when the broker does not say.
+  public var state: String?
+  /// `Classic`, `Consumer`, `Share` …; nil when the broker does not say.
+  public var type: String?
+}
+
+public struct GroupMemberDescription: Sendable, Hashable {
+  public var memberId: String
+  public var groupInstanceId: String?
+  public var clientId: String
+  public var clientHost: String
+  public var assignment: [TopicPartition]
+  /// What the group wants the member to have, in a group of the consumer protocol (KIP-848).
+  public var targetAssignment: [TopicPartition]?
+  /// The member's epoch in a group of the consumer protocol.
+  public var epoch: Int32?
+}
+
+public struct GroupDescription: Sendable, Hashable {
+  public var groupId: String
+  /// `Classic` or `Consumer`.
+  public var type: String
+  /// `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`, `Dead`.
+  public var state: String
+  public var protocolType: String
+  /// What assigns partitions: `range`, `cooperative-sticky`, `uniform` …
+  public var assignor: String
+  public var coordinator: BrokerInfo
+  public var members: [GroupMemberDescription]
+  public var groupEpoch: Int32?
+  public var assignmentEpoch: Int32?
+}
+
+extension Admin {
+  /// The groups of all brokers, by name.
+  ///
+  /// - Parameters:
+  ///   - states: only groups in one of these states; empty for all.
+  ///   - types: only groups of one of these types; empty for all.
+  public func listGroups(
+    states: [String] = [], types: [String] = []
+  ) async throws(KafkaError) -> [GroupListing] {
+    try await cluster.refreshMetadata(.brokers)
+    let parts = await forEach(cluster.brokers.map(\.id)) { [cluster] broker -> Result<[GroupListing], KafkaError> in
+      do throws(KafkaError) {
+        let response = try await cluster.send(to: .broker(broker)) { version throws(KafkaError) in
+          if (!states.isEmpty && version < 4) || (!types.isEmpty && version < 5) {
+            throw KafkaError(.unsupportedVersion, "broker \(broker) cannot filter groups by state or type")
+          }
+          return ListGroupsRequest(statesFilter: states, typesFilter: types)
+        } failure: {
+          .broker($0.errorCode, about: "the groups of broker \(broker)")
+        }
+        return .success(
+          response.groups.map { group in
+            GroupListing(
+              groupId: group.groupId, protocolType: group.protocolType,
+              state: group.groupState.isEmpty ? nil : group.groupState,
+              type: group.groupType.isEmpty ? nil : group.groupType)
+          })
+      } catch {
+        return .failure(error)
+      }
+    }
+    var groups: [GroupListing] = []
+    for part in parts { groups += try part.get() }
+    return groups.sorted { $0.groupId < $1.groupId }
+  }
+
+  /// Describes groups of the classic protocol and of the consumer protocol (KIP-848).
+  public func describeGroups(
+    _ groups: [String]
+  ) async throws(KafkaError) -> [String: Result<GroupDescription, KafkaError>] {
+    let results = await forEach(groups) { [cluster] group -> (String, Result<GroupDescription, KafkaError>) in
+      do throws(KafkaError) {
+        if let description = try await cluster.describeConsumerGroup(group) { return (group, .success(description)) }
+        return (group, .success(try await cluster.describeClassicGroup(group)))
+      } catch {
+        return (group, .failure(error))
+      }
+    }
+    return Dictionary(results, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Deletes groups that have no members, with their offsets.
+  public func deleteGroups(_ groups: [String]) async throws(KafkaError) -> [String: Result<Void, KafkaError>] {
+    let results = await forEach(groups) { [cluster] group -> (String, Result<Void, KafkaError>) in
+      do throws(KafkaError) {
+        _ = try await cluster.send(to: .coordinator(.group(group))) { _ in
+          DeleteGroupsRequest(groupsNames: [group])
+        } failure: { response in
+          response.results.first.flatMap { .broker($0.errorCode, about: "group '\(group)'") }
+        }
+        return (group, .success(()))
+      } catch {
+        return (group, .failure(error))
+      }
+    }
+    return Dictionary(results, uniquingKeysWith: { first, _ in first })
+  }
+}
+
+extension Cluster {
+  /// Nil when the group is of the classic protocol, or the broker knows no other.
+  fileprivate func describeConsumerGroup(_ group: String) async throws(KafkaError) -> GroupDescription? {
+    let coordinator = try await retrying(about: .coordinator(.group(group))) { () throws(KafkaError) in
+      try await self.coordinator(of: .group(group))
+    }
+    let connection = try await connection(to: .coordinator(.group(group)))
+    guard connection.versions.version(of: ConsumerGroupDescribeRequest.self) != nil else { return nil }
+    let response = try await send(to: .coordinator(.group(group))) { _ in
+      ConsumerGroupDescribeRequest(groupIds: [group])
+    } failure: { response in
+      guard let answer = response.groups.first, answer.errorCode != ErrorCode.groupIdNotFound.rawValue else {
+        return nil
+      }
+      return .broker(answer.errorCode, about: "group '\(group)'", detail: answer.errorMessage)
+    }
+    guard let answer = response.groups.first, answer.errorCode == 0 else { return nil }
+    return GroupDescription(
+      groupId: answer.groupId, type: "Consumer", state: answer.groupState, protocolType: "consumer",
+      assignor: answer.assignorName, coordinator: coordinator,
+      members: answer.members.map { member in
+        GroupMemberDescription(
+          memberId: member.memberId, groupInstanceId: member.instanceId, clientId: member.clientId,
+          clientHost: member.clientHost, assignment: member.assignment.partitions,
+          targetAssignment: member.targetAssignment.partitions, epoch: member.memberEpoch)
+      },
+      groupEpoch: answer.groupEpoch, assignmentEpoch: answer.assignmentEpoch)
+  }
+
+  fileprivate func describeClassicGroup(_ group: String) async throws(KafkaError) -> GroupDescription {
+    let response = try await send(to: .coordinator(.group(group))) { _ in
+      DescribeGroupsRequest(groups: [group])
+    } failure: { response in
+      response.groups.first.flatMap { .broker($0.errorCode, about: "group '\(group)'", detail: $0.errorMessage) }
+    }
+    guard let answer = response.groups.first else {
+      throw KafkaError(.invalidResponse, "the coordinator's answer leaves out group '\(group)'")
+    }
+    return GroupDescription(
+      groupId: answer.groupId, type: "Classic", state: answer.groupState, protocolType: answer.protocolType,
+      assignor: answer.protocolData, coordinator: try await coordinator(of: .group(group)),
+      members: answer.members.map { member in
+        GroupMemberDescription(
+          memberId: member.memberId, groupInstanceId: member.groupInstanceId, clientId: member.clientId,
+          clientHost: member.clientHost,
+          // Members of other kinds than consumers put bytes of their own here, so what cannot be read is no partition.
+          assignment: answer.protocolType == "consumer"
+            ? (try? GroupAssignment(decoding: member.memberAssignment))?.partitions ?? [] : [])
+      })
+  }
+}
+
+extension ConsumerGroupDescribeResponse.Assignment {
+  fileprivate var partitions: [TopicPartition] {
+    topicPartitions.flatMap { topic in topic.partitions.map { TopicPartition(topic.topicName, $0) } }.sorted()
+  }
+}
