@@ -43,7 +43,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "MillraceCoordination",
-      dependencies: ["MillraceProtocol", .product(name: "Collections", package: "swift-collections")],
+      dependencies: ["MillraceProtocol", nioCore, .product(name: "Collections", package: "swift-collections")],
       swiftSettings: strict),
 
     // 3: one handler per API; knows no transport.
@@ -91,7 +91,7 @@ let package = Package(
     .testTarget(name: "MillraceRecordsTests", dependencies: ["MillraceRecords"], swiftSettings: strict),
     .testTarget(name: "MillraceLogTests", dependencies: ["MillraceLog", "MillraceRecords"], swiftSettings: strict),
     .testTarget(
-      name: "MillraceCoordinationTests", dependencies: ["MillraceCoordination", "MillraceProtocol"], swiftSettings: strict),
+      name: "MillraceCoordinationTests", dependencies: ["MillraceCoordination", "MillraceProtocol", nioCore], swiftSettings: strict),
     .testTarget(
       name: "MillraceBrokerTests",
       dependencies: ["MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, logging],

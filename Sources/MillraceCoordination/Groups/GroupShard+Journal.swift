@@ -1,0 +1,54 @@
+// Taking in facts: from the journal at start, and from the shard's own decisions.
+
+import MillraceProtocol
+
+extension GroupShard {
+  package mutating func replay(_ record: GroupRecord) {
+    switch record {
+    case .group(let key, let value?):
+      classicGroups[key.group] = ClassicGroup(replaying: value, groupId: key.group)
+    case .group(let key, nil):
+      classicGroups[key.group] = nil
+    case .offset(let key, let value?):
+      // A commit without membership makes what Kafka calls a simple group: empty, without a protocol type.
+      if classicGroups[key.group] == nil {
+        classicGroups[key.group] = ClassicGroup(groupId: key.group, nowMs: value.commitTimestamp)
+      }
+      offsets.put(CommittedOffset(value), groupId: key.group, topic: key.topic, partition: key.partition)
+    case .offset(let key, nil):
+      offsets.remove(groupId: key.group, topic: key.topic, partition: key.partition)
+    }
+  }
+
+  /// Offsets, tombstones and deletions change nothing but what the record says. (A group's own record is the other
+  /// way round: the group has changed, and the record says how.)
+  mutating func journal(_ record: GroupRecord, _ decision: inout GroupDecision) {
+    replay(record)
+    decision.records.append(record)
+  }
+
+  /// The whole log has been replayed: sessions begin to count.
+  package mutating func loaded(now: Moment) -> GroupDecision {
+    var decision = GroupDecision()
+    for groupId in classicGroups.keys.sorted() {
+      classicGroups[groupId]?.loaded(now: now, config: config, into: &decision)
+    }
+    return decision
+  }
+
+  /// The coordinator goes away, with its log or with the broker: nobody is left waiting.
+  package func unloaded() -> [GroupAnswer] {
+    classicGroups.values.flatMap { group in
+      group.members.values.flatMap { member in
+        var answers: [GroupAnswer] = []
+        if let ticket = member.joinTicket {
+          answers.append(.join(ticket, JoinGroupResponse(refusing: .notCoordinator, memberId: member.memberId)))
+        }
+        if let ticket = member.syncTicket {
+          answers.append(.sync(ticket, SyncGroupResponse(refusing: .notCoordinator)))
+        }
+        return answers
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// OffsetCommit, OffsetFetch and OffsetDelete. Topics arrive by name here; ids and existence are the handlers' concern.
+
+import MillraceProtocol
+
+extension GroupShard {
+  package mutating func commit(
+    _ request: OffsetCommitRequest, version: Int16, now: Moment
+  ) -> (OffsetCommitResponse, GroupDecision) {
+    var decision = GroupDecision()
+    if let refusal = refusal(of: request, version: version) {
+      return (OffsetCommitResponse(refusing: request, refusal), decision)
+    }
+    classicGroups[request.groupId]?.committed(by: request.memberId, now, &decision)
+
+    // Clients older than v5 set their own retention.
+    let retentionEnd = now.wallMs.addingReportingOverflow(request.retentionTimeMs)
+    let expiry: Int64? = request.retentionTimeMs == -1 || retentionEnd.overflow ? nil : retentionEnd.partialValue
+    let limit = Int(config.offsetMetadataMaxBytes)
+    let topics = request.topics.map { topic in
+      OffsetCommitResponse.OffsetCommitResponseTopic(
+        name: topic.name, topicId: topic.topicId,
+        partitions: topic.partitions.map { partition in
+          let metadata = partition.committedMetadata ?? ""
+          var error = ErrorCode.none
+          if metadata.utf8.count > limit && metadata.utf16.count > limit {
+            error = .offsetMetadataTooLarge
+          } else {
+            let committed = CommittedOffset(
+              offset: partition.committedOffset, leaderEpoch: partition.committedLeaderEpoch, metadata: metadata,
+              commitTimestampMs: now.wallMs, expireTimestampMs: expiry, topicId: topic.topicId)
+            journal(
+              committed.record(groupId: request.groupId, topic: topic.name, partition: partition.partitionIndex),
+              &decision)
+          }
+          return OffsetCommitResponse.OffsetCommitResponsePartition(
+            partitionIndex: partition.partitionIndex, errorCode: error.rawValue)
+        })
+    }
+    return (OffsetCommitResponse(topics: topics), decision)
+  }
+
+  private func refusal(of request: OffsetCommitRequest, version: Int16) -> ErrorCode? {
+    let generation = request.generationIdOrMemberEpoch
+    guard let group = classicGroups[request.groupId] else {
+      // Without a generation it comes from an administrator or from a client that assigns itself partitions: fine.
+      if generation < 0 { return nil }
+      return version >= 9 ? .groupIdNotFound : .illegalGeneration
+    }
+    return group.refusalOfCommit(
+      memberId: request.memberId, groupInstanceId: request.groupInstanceId, generation: generation)
+  }
+
+  /// One group of an OffsetFetch; `topics` nil asks for everything. A group that is not there has no offsets.
+  package func fetchOffsets(
+    _ request: OffsetFetchRequest.OffsetFetchRequestGroup
+  ) -> OffsetFetchResponse.OffsetFetchResponseGroup {
+    typealias Topic = OffsetFetchResponse.OffsetFetchResponseTopics
+    typealias Partition = OffsetFetchResponse.OffsetFetchResponsePartitions
+    let topics: [Topic]
+    if let wanted = request.topics {
+      let known = offsets.topics(of: request.groupId)
+      topics = wanted.map { topic in
+        let partitions = known[topic.name]
+        return Topic(
+          name: topic.name, topicId: topic.topicId,
+          partitions: topic.partitionIndexes.map { index in
+            guard let committed = partitions?[index], committed.belongs(to: topic.topicId) else {
+              return Partition(partitionIndex: index, committedOffset: -1, committedLeaderEpoch: -1, metadata: "")
+            }
+            return Partition(index, committed)
+          })
+      }
+    } else {
+      topics = offsets.sortedPartitions(of: request.groupId).map { topic, partitions in
+        Topic(name: topic, partitions: partitions.map { Partition($0.index, $0.offset) })
+      }
+    }
+    return OffsetFetchResponse.OffsetFetchResponseGroup(groupId: request.groupId, topics: topics)
+  }
+
+  package mutating func deleteOffsets(_ request: OffsetDeleteRequest) -> (OffsetDeleteResponse, GroupDecision) {
+    typealias Topic = OffsetDeleteResponse.OffsetDeleteResponseTopic
+    typealias Partition = OffsetDeleteResponse.OffsetDeleteResponsePartition
+    var decision = GroupDecision()
+    guard !request.groupId.isEmpty else { return (OffsetDeleteResponse(refusing: .invalidGroupId), decision) }
+    guard let group = classicGroups[request.groupId] else {
+      return (OffsetDeleteResponse(refusing: .groupIdNotFound), decision)
+    }
+    if let refusal = group.refusalOfOffsetDeletion { return (OffsetDeleteResponse(refusing: refusal), decision) }
+
+    let topics = request.topics.map { topic in
+      let error: ErrorCode = group.isSubscribed(to: topic.name) ? .groupSubscribedToTopic : .none
+      for partition in topic.partitions
+      where error == .none && offsets[request.groupId, topic.name, partition.partitionIndex] != nil {
+        journal(
+          CommittedOffset.tombstone(
+            groupId: request.groupId, topic: topic.name, partition: partition.partitionIndex), &decision)
+      }
+      return Topic(
+        name: topic.name,
+        partitions: topic.partitions.map { Partition(partitionIndex: $0.partitionIndex, errorCode: error.rawValue) })
+    }
+    return (OffsetDeleteResponse(errorCode: ErrorCode.none.rawValue, topics: topics), decision)
+  }
+}
+
+extension OffsetFetchResponse.OffsetFetchResponsePartitions {
+  fileprivate init(_ index: Int32, _ committed: CommittedOffset) {
+    self.init(
+      partitionIndex: index, committedOffset: committed.offset, committedLeaderEpoch: committed.leaderEpoch,
+      metadata: committed.metadata)
+  }
+}
+
+extension OffsetCommitResponse {
+  /// The same error for every partition that was asked about; the response has no place for one error for all.
+  package init(refusing request: OffsetCommitRequest, _ error: ErrorCode) {
+    self.init(
+      topics: request.topics.map { topic in
+        OffsetCommitResponseTopic(
+          name: topic.name, topicId: topic.topicId,
+          partitions: topic.partitions.map {
+            OffsetCommitResponsePartition(partitionIndex: $0.partitionIndex, errorCode: error.rawValue)
+          })
+      })
+  }
+}
+
+extension OffsetDeleteResponse {
+  package init(refusing error: ErrorCode) {
+    self.init(errorCode: error.rawValue)
+  }
+}
