@@ -1,0 +1,55 @@
+// What a broker journals when it starts.
+
+import MillraceProtocol
+
+extension Catalog {
+  /// - Parameters:
+  ///   - wasCleanlyStopped: whether the last run wrote its marker. If not, what was not flushed may be gone.
+  ///   - incarnation: a new id for this run.
+  ///   - nextOffset: where in the journal the first of these facts will be; it makes the broker's epoch.
+  package func decideStart(
+    wasCleanlyStopped: Bool, incarnation: Uuid, endpoints: [RegisterBrokerRecord.BrokerEndpoint], rack: String?,
+    nextOffset: Int64
+  ) -> CatalogDecision<Void> {
+    var records: [MetadataRecord] = []
+    if featureLevels[MetadataVersion.featureName] == nil {
+      // A metadata log begins with the level that is needed to read it.
+      let level = FeatureLevelRecord(name: MetadataVersion.featureName, featureLevel: MetadataVersion.latest)
+      records.append(.featureLevel(level))
+    }
+    if let last = registration, !wasCleanlyStopped {
+      records.append(.fenceBroker(FenceBrokerRecord(id: settings.nodeId, epoch: last.brokerEpoch)))
+    }
+    let features = Self.supportedFeatures.sorted { $0.key < $1.key }.map { name, range in
+      RegisterBrokerRecord.BrokerFeature(
+        name: name, minSupportedVersion: range.lowerBound, maxSupportedVersion: range.upperBound)
+    }
+    records.append(
+      .registerBroker(
+        RegisterBrokerRecord(
+          brokerId: settings.nodeId, incarnationId: incarnation, brokerEpoch: nextOffset &+ Int64(records.count),
+          endPoints: endpoints, features: features, rack: rack, fenced: false)))
+    return CatalogDecision(records, answer: ())
+  }
+
+  /// The next block of producer ids. Ids of a block that was not used up are never given out again (KIP-730).
+  package func decideProducerIdBlock(count: Int64) -> CatalogDecision<Range<Int64>?> {
+    let (end, overflow) = nextProducerId.addingReportingOverflow(count)
+    guard !overflow else { return CatalogDecision(answer: nil) }
+    let record = ProducerIdsRecord(
+      brokerId: settings.nodeId, brokerEpoch: registration?.brokerEpoch ?? -1, nextProducerId: end)
+    return CatalogDecision([.producerIds(record)], answer: nextProducerId..<end)
+  }
+
+  /// A topic of the broker's own (`__consumer_offsets`, …): `nil` if it is there already.
+  package func decideInternalTopic(
+    _ name: String, partitionCount: Int, overrides: [String: String], random: inout some RandomNumberGenerator
+  ) -> CatalogDecision<Uuid>? {
+    guard topic(named: name) == nil else { return nil }
+    let id = Uuid.random(using: &random)
+    var records = [MetadataRecord.topic(TopicRecord(name: name, topicId: id))]
+    records += overrides.sorted { $0.key < $1.key }.map { configRecord(.topic(name), $0.key, $0.value) }
+    records += (0..<Int32(clamping: partitionCount)).map { newPartitionRecord(id, $0) }
+    return CatalogDecision(records, answer: id)
+  }
+}
