@@ -88,7 +88,8 @@ let package = Package(
     .testTarget(
       name: "MillraceProtocolTests", dependencies: ["MillraceProtocol", "MessageSchema", nioCore],
       exclude: ["Fixtures"], swiftSettings: strict),
-    .testTarget(name: "MillraceRecordsTests", dependencies: ["MillraceRecords"], swiftSettings: strict),
+    .testTarget(
+      name: "MillraceRecordsTests", dependencies: ["MillraceRecords"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(name: "MillraceLogTests", dependencies: ["MillraceLog", "MillraceRecords"], swiftSettings: strict),
     .testTarget(
       name: "MillraceCoordinationTests", dependencies: ["MillraceCoordination", "MillraceProtocol", nioCore], swiftSettings: strict),

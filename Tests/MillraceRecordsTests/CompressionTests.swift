@@ -28,7 +28,7 @@ import Testing
   @Test(arguments: CompressionType.allCases)
   func `what is compressed comes back, at every size`(_ type: CompressionType) throws {
     var random = SeededGenerator(seed: 7)
-    for size in [0, 1, 2, 100, 4095, 32_768, 32_769, 65_536, 65_537, 1_000_000] {
+    for size in [0, 1, 2, 100, 4095, 32_768, 32_769, 65_536, 65_537, 300_000] {
       for bytes in [random.text(size), random.bytes(size), [UInt8](repeating: 0, count: size)] {
         #expect(try Self.decompress(type, Self.compress(type, bytes)) == bytes, "size \(size)")
       }
@@ -90,7 +90,7 @@ import Testing
 
   @Test func `zstd without a stated size streams`() throws {
     var random = SeededGenerator(seed: 11)
-    let bytes = random.text(700_000)
+    let bytes = random.text(300_000)
     let context = ZSTD_createCCtx()
     defer { ZSTD_freeCCtx(context) }
     ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0)

@@ -17,14 +17,15 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 
   mutating func bytes(_ count: Int) -> [UInt8] {
-    (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
+    (0..<(count + 7) / 8).map { _ in next() }.withUnsafeBytes { [UInt8]($0.prefix(count)) }
   }
 
   /// Bytes as messages have them: neither noise nor one letter.
   mutating func text(_ count: Int) -> [UInt8] {
     var text: [UInt8] = []
     let words = ["order", "placed", "{\"id\":", "customer", "amount\":", "42.00", ",", "}", "paid", "shipped "]
-    while text.count < count { text += Array(words[Int.random(in: 0..<words.count, using: &self)].utf8) }
+      .map { [UInt8]($0.utf8) }
+    while text.count < count { text += words[Int(truncatingIfNeeded: next() % 10)] }
     return Array(text.prefix(count))
   }
 }

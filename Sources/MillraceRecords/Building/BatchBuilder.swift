@@ -121,7 +121,11 @@ package struct BatchBuilder: Sendable {
     let required = sizeInBytes + needed
     guard buffer.count < required else { return }
     let capacity = max(required, buffer.count * 2, initialCapacity)
-    buffer.append(contentsOf: repeatElement(0, count: capacity - buffer.count))
+    buffer = [UInt8](unsafeUninitializedCapacity: capacity) { [buffer] memory, count in
+      buffer.withUnsafeBytes { UnsafeMutableRawBufferPointer(memory).copyMemory(from: $0) }
+      memory[buffer.count...].initialize(repeating: 0)
+      count = capacity
+    }
   }
 
   /// The finished batch. The builder is empty afterwards, whether it succeeds or not.
