@@ -1,5 +1,5 @@
-// AlterConfigs (the whole set of a resource) and IncrementalAlterConfigs (KIP-339). A resource's changes are all taken or
-// all refused.
+// AlterConfigs (the whole set of a resource) and IncrementalAlterConfigs (KIP-339). A resource's changes are all
+// taken or all refused.
 
 import MillraceProtocol
 

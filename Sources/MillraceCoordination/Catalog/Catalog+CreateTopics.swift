@@ -87,7 +87,10 @@ extension Catalog {
     guard topic.replicationFactor <= 1 else {
       throw CatalogError(
         .invalidReplicationFactor,
-        "Topic '\(topic.name)' cannot have \(topic.replicationFactor) replicas: this cluster is one broker, which keeps one. Use replication factor 1, or -1 for the default."
+        """
+        Topic '\(topic.name)' cannot have \(topic.replicationFactor) replicas: this cluster is one broker, which keeps \
+        one. Use replication factor 1, or -1 for the default.
+        """
       )
     }
     return Int(topic.numPartitions == -1 ? settings.defaultPartitionCount : topic.numPartitions)

@@ -1,6 +1,6 @@
-// After the replay: what the journal says against what is in the data directories. A crash can come between a fact and
-// its directories, and the journal itself can be damaged, so both sides may know more than the other. Nothing is deleted
-// here but what the journal says was deleted.
+// After the replay: what the journal says against what is in the data directories. A crash can come between a fact
+// and its directories, and the journal itself can be damaged, so both sides may know more than the other. Nothing is
+// deleted here but what the journal says was deleted.
 
 import MillraceProtocol
 

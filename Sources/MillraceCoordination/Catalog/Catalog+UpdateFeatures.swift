@@ -76,7 +76,7 @@ extension Catalog {
     if let lost {
       throw CatalogError(
         .invalidUpdateVersion,
-        "Feature '\(feature)' cannot go down past \(lost) (\(MetadataVersion.name(lost) ?? "")): it changed what is stored."
+        "Feature '\(feature)' cannot go down past \(lost) (\(MetadataVersion.names[lost] ?? "")): the records changed."
       )
     }
     return .featureLevel(FeatureLevelRecord(name: feature, featureLevel: level))

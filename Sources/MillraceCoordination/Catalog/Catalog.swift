@@ -2,10 +2,10 @@
 // are Kafka's metadata records; `apply` is the only way in which it changes, in the running broker and in the replay at
 // start alike. Decisions (the extensions beside this file) read it and answer with facts.
 //
-// Leader epochs. Every unclean start raises the epoch of every partition, so that a client that validates its position
-// (KIP-320) notices a suffix that a power cut took. That is one fact, the FenceBrokerRecord that Kafka writes for a broker
-// that went away, and not one record a partition: the catalog counts fencings, and a partition keeps its epoch relative
-// to that count.
+// Leader epochs. Every unclean start raises the epoch of every partition, so that a client that validates its
+// position (KIP-320) notices a suffix that a power cut took. That is one fact, the FenceBrokerRecord that Kafka
+// writes for a broker that went away, and not one record a partition: the catalog counts fencings, and a partition
+// keeps its epoch relative to that count.
 
 import MillraceProtocol
 

@@ -1,5 +1,5 @@
-// A topic as the catalog knows it. One broker leads every partition, so all that a partition is beside its number is its
-// leader epoch.
+// A topic as the catalog knows it. One broker leads every partition, so all that a partition is beside its number is
+// its leader epoch.
 
 import MillraceProtocol
 

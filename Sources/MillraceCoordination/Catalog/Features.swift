@@ -14,8 +14,6 @@ package enum MetadataVersion {
   /// The levels that changed what is written, so that a downgrade across one would lose something.
   static let levelsThatChangedRecords: Set<Int16> = [7, 8, 11, 13, 14, 15, 17, 23]
 
-  package static func name(_ level: Int16) -> String? { names[level] }
-
   package static let names: [Int16: String] = [
     7: "3.3-IV3", 8: "3.4-IV0", 9: "3.5-IV0", 10: "3.5-IV1", 11: "3.5-IV2", 12: "3.6-IV0", 13: "3.6-IV1",
     14: "3.6-IV2", 15: "3.7-IV0", 16: "3.7-IV1", 17: "3.7-IV2", 18: "3.7-IV3", 19: "3.7-IV4", 20: "3.8-IV0",

@@ -1,4 +1,5 @@
-// The controller's and the metadata log's keys. The broker is its own controller, so most say something about Kafka only.
+// The controller's and the metadata log's keys. The broker is its own controller, so most say something about Kafka
+// only.
 
 extension BrokerConfigs {
   private static let noEffect = "Has no effect: this broker is its own controller."

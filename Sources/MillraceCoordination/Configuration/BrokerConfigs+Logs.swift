@@ -45,7 +45,8 @@ extension BrokerConfigs {
     dynamic("log.index.size.max.bytes", .int, "10485760", .atLeast(4), .medium, "The default of segment.index.bytes."),
     dynamic("log.index.interval.bytes", .int, "4096", .atLeast(0), .medium, "The default of index.interval.bytes."),
     dynamic(
-      "log.flush.interval.messages", .long, "9223372036854775807", .atLeast(1), .high, "The default of flush.messages."),
+      "log.flush.interval.messages", .long, "9223372036854775807", .atLeast(1), .high,
+      "The default of flush.messages."),
     dynamic(
       "log.flush.interval.ms", .long, nil, .atLeast(0), .high,
       weaker: [ConfigSynonym("log.flush.scheduler.interval.ms")],

@@ -28,13 +28,13 @@ extension BrokerConfigs {
       "socket.request.max.bytes", .int, "104857600", .atLeast(1), .high,
       "The largest request; a connection that sends a larger one is closed."),
     fixed(
-      "socket.receive.buffer.bytes", .int, "102400", .atLeast(-1), .high,
-      "SO_RCVBUF of a connection; -1 is the system's default."),
+      "socket.receive.buffer.bytes", .int, "-1", .atLeast(-1), .high,
+      "SO_RCVBUF of a connection; -1 lets the system size it to the traffic."),
     fixed(
-      "socket.send.buffer.bytes", .int, "102400", .atLeast(-1), .high,
-      "SO_SNDBUF of a connection; -1 is the system's default."),
+      "socket.send.buffer.bytes", .int, "-1", .atLeast(-1), .high,
+      "SO_SNDBUF of a connection; -1 lets the system size it to the traffic."),
     fixed(
-      "socket.listen.backlog.size", .int, "50", .atLeast(1), .medium,
+      "socket.listen.backlog.size", .int, "128", .atLeast(1), .medium,
       "How many connections may wait to be accepted."),
     dynamic(
       "max.connections", .int, "2147483647", .atLeast(0), .medium,

@@ -1,6 +1,6 @@
 // What one configuration key is: its type, default, rule, importance, whether it may change at run time, and what it
-// means. Every key that the broker knows has one; DescribeConfigs, AlterConfigs, CreateTopics and the properties file all
-// read the same definitions, so a value is judged the same way wherever it came from.
+// means. Every key that the broker knows has one; DescribeConfigs, AlterConfigs, CreateTopics and the properties file
+// all read the same definitions, so a value is judged the same way wherever it came from.
 
 package struct ConfigDefinition: Sendable {
   package let name: String

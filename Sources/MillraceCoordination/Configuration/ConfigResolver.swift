@@ -1,6 +1,6 @@
-// Which value counts, and who said so. Layers, the strongest first: the topic's own setting, the dynamic setting of this
-// broker, the dynamic default of all brokers, what the broker was started with, the default of the definition (KIP-226).
-// Within one layer a key is stronger than the keys it falls back to.
+// Which value counts, and who said so. Layers, the strongest first: the topic's own setting, the dynamic setting of
+// this broker, the dynamic default of all brokers, what the broker was started with, the default of the definition
+// (KIP-226). Within one layer a key is stronger than the keys it falls back to.
 
 package struct ConfigResolver: Sendable, Equatable {
   /// From the properties file, flags and environment variables.

@@ -55,7 +55,7 @@ package struct TopicConfiguration: Sendable, Equatable {
   package var conflict: ConfigError? {
     guard minCompactionLagMs > maxCompactionLagMs else { return nil }
     return .conflict(
-      "min.compaction.lag.ms (\(minCompactionLagMs)) must not be more than max.compaction.lag.ms (\(maxCompactionLagMs))."
+      "min.compaction.lag.ms (\(minCompactionLagMs)) is more than max.compaction.lag.ms (\(maxCompactionLagMs))."
     )
   }
 
