@@ -14,6 +14,9 @@ struct GroupStage {
   private(set) var notices: [GroupNotice] = []
   private(set) var joinAnswers: [JoinTicket: JoinGroupResponse] = [:]
   private(set) var syncAnswers: [SyncTicket: SyncGroupResponse] = [:]
+  /// Requests that wait for an answer on a connection that is still there.
+  private(set) var parkedJoins: Set<JoinTicket> = []
+  private(set) var parkedSyncs: Set<SyncTicket> = []
   private var timers: [GroupTimer] = []
   private var lastId: UInt64 = 0
 
@@ -30,6 +33,7 @@ struct GroupStage {
   ) -> JoinTicket {
     lastId += 1
     let ticket = JoinTicket(id: lastId)
+    parkedJoins.insert(ticket)
     let request = JoinGroupRequest(
       groupId: groupId, sessionTimeoutMs: sessionMs, rebalanceTimeoutMs: rebalanceMs, memberId: memberId,
       groupInstanceId: instance, protocolType: type,
@@ -61,6 +65,7 @@ struct GroupStage {
   ) -> SyncTicket {
     lastId += 1
     let ticket = SyncTicket(id: lastId)
+    parkedSyncs.insert(ticket)
     let request = SyncGroupRequest(
       groupId: groupId, generationId: generation, memberId: memberId, groupInstanceId: instance,
       protocolType: protocolType, protocolName: protocolName,
@@ -199,9 +204,11 @@ struct GroupStage {
     for answer in decision.answers {
       switch answer {
       case .join(let ticket, let response):
-        #expect(joinAnswers.updateValue(response, forKey: ticket) == nil, "\(ticket) was answered twice")
+        #expect(parkedJoins.remove(ticket) != nil, "\(ticket) was answered twice")
+        joinAnswers[ticket] = response
       case .sync(let ticket, let response):
-        #expect(syncAnswers.updateValue(response, forKey: ticket) == nil, "\(ticket) was answered twice")
+        #expect(parkedSyncs.remove(ticket) != nil, "\(ticket) was answered twice")
+        syncAnswers[ticket] = response
       }
     }
     timers += decision.timers
@@ -221,6 +228,8 @@ struct GroupStage {
   mutating func restart() throws {
     shard = try replayed()
     timers = []
+    parkedJoins = []
+    parkedSyncs = []
     perform(shard.loaded(now: now))
   }
 

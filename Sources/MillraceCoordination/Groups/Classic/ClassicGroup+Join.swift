@@ -171,7 +171,8 @@ extension ClassicGroup {
 
     switch state {
     case .stable where selectProtocol() == protocolName:
-      // It gets its old assignment and nobody else notices.
+      // It gets its old assignment and nobody else notices, whatever it subscribes to by now.
+      subscribedTopics = readSubscribedTopics()
       decision.records.append(record())
       var answer = generationAnswer(to: newMemberId)
       if caller.understandsSkipAssignment {
