@@ -37,9 +37,11 @@ let package = Package(
       ]),
     .target(name: "MillraceRecords", dependencies: ["CMillraceCodecs"], swiftSettings: strict),
 
-    // 2: files, and the pure state machines.
+    // 2: files, and the pure state machines. The C target holds the system calls that Swift does not show.
+    .target(name: "CMillraceSystem"),
     .target(
-      name: "MillraceLog", dependencies: ["MillraceRecords", .product(name: "Collections", package: "swift-collections")],
+      name: "MillraceLog",
+      dependencies: ["MillraceRecords", "CMillraceSystem", .product(name: "Collections", package: "swift-collections")],
       swiftSettings: strict),
     .target(
       name: "MillraceCoordination",

@@ -1,0 +1,38 @@
+// What the operating system answered instead of doing what it was asked: the error number, the call and the path.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible {
+  package enum Operation: String, Sendable {
+    case open, read, write, size, truncate, synchronize, rename, remove, list, status, lock, space
+    case synchronizeDirectory = "synchronize directory"
+    case synchronizeFileSystem = "synchronize file system"
+    case createDirectory = "create directory"
+    case removeDirectory = "remove directory"
+  }
+
+  package var errorNumber: Int32
+  package var operation: Operation
+  package var path: String
+
+  package init(_ errorNumber: Int32, _ operation: Operation, _ path: String) {
+    self.errorNumber = errorNumber
+    self.operation = operation
+    self.path = path
+  }
+
+  /// No room: the call changed nothing that matters and may succeed later.
+  package var isOutOfSpace: Bool { errorNumber == ENOSPC || errorNumber == EDQUOT }
+  package var isNotFound: Bool { errorNumber == ENOENT }
+  /// Somebody else holds the lock.
+  package var isLocked: Bool { errorNumber == EWOULDBLOCK }
+  package var isTooManyOpenFiles: Bool { errorNumber == EMFILE || errorNumber == ENFILE }
+
+  package var description: String {
+    "cannot \(operation.rawValue) \(path): \(String(cString: strerror(errorNumber)))"
+  }
+}

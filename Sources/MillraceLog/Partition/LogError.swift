@@ -1,0 +1,44 @@
+// Why the log did not do what it was asked. The broker maps each case to one of Kafka's error codes, in one place.
+
+package enum LogError: Error, Sendable, Equatable {
+  case offsetOutOfRange(requested: Int64, start: Int64, end: Int64)
+
+  // The rules for producers with an id (KIP-98, KIP-360).
+  case outOfOrderSequence(producerId: Int64, expected: Int32, found: Int32)
+  case invalidProducerEpoch(producerId: Int64, current: Int16, found: Int16)
+  /// A plain batch from a producer that has a transaction open, or a transactional one that the log may not take.
+  case invalidTransactionState(producerId: Int64)
+  case transactionCoordinatorFenced(producerId: Int64, current: Int32, found: Int32)
+
+  /// The batch is larger than a segment may be.
+  case recordTooLarge(byteCount: Int, limit: Int)
+  /// The header of a batch to append lies about itself.
+  case invalidBatch
+  /// Bytes of the log are not what was written. Everything around `position` is still served.
+  case corrupt(path: String, position: Int64)
+  /// The disk said no: this call failed, or the log is offline for writing since one failed.
+  case storage(StorageError)
+  /// The partition on disk belongs to another topic of the same name.
+  case inconsistentTopicId(PartitionID, onDisk: TopicID)
+  case unknownPartition(PartitionID)
+  case partitionExists(PartitionID)
+  case deleted
+  case closed
+
+  // Opening a store.
+  case noDataDirectory
+  /// Another process serves this data directory.
+  case directoryInUse(String)
+  case differentCluster(directory: String, found: String, expected: String)
+  case differentBroker(directory: String, found: Int32, expected: Int32)
+}
+
+extension LogError {
+  /// Whether a write that failed like this is the log's last. Without room, or without a descriptor to spare, the log
+  /// is as it was and the next append may succeed.
+  var endsWriting: Bool {
+    guard case .storage(let error) = self else { return false }
+    let isRefusal = error.isOutOfSpace && (error.operation == .write || error.operation == .open)
+    return !isRefusal && !error.isTooManyOpenFiles
+  }
+}

@@ -1,0 +1,24 @@
+// Opening a partition's files at first use, and closing them.
+
+extension PartitionLog {
+  /// Opens the log if it is not open.
+  func open() throws(LogError) {
+    try writer.withLock { (slot) throws(LogError) in _ = try opened(&slot, nowMs: Wallclock.nowMs) }
+  }
+
+  /// The writer; opens the log if it is not open.
+  func opened(_ slot: inout LogWriter?, nowMs: Int64) throws(LogError) -> LogWriter {
+    if let writer = slot { return writer }
+    if let error = offlineError { throw error }
+    var loader = LogLoader(
+      id: id, topicId: topicId, directory: directory, cache: home.cache, config: config, known: known, nowMs: nowMs)
+    let loaded = try loader.load()
+    slot = loaded.writer
+    view.withLock { $0 = loaded.view }
+    if loaded.writer.epochsChanged || loaded.view.durableOffset != known.recoveryPoint {
+      home.noteChange(self, byteCount: 0)
+    }
+    if !loaded.report.findings.isEmpty { home.options.onRecovery(loaded.report) }
+    return loaded.writer
+  }
+}

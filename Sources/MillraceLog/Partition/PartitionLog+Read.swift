@@ -1,0 +1,89 @@
+// Reading: from an offset to a plan, without the writer's lock. A reader that goes on where an earlier read ended, and
+// takes all there is, costs no system call; others cost an index lookup and a block of headers at either end.
+
+extension PartitionLog {
+  /// A plan for whole batches, from the one that holds `offset` (or the first after it) up to `maxBytes`, never past the
+  /// high watermark or, for `readCommitted`, the last stable offset. With `minOneBatch` the first batch is taken
+  /// whatever its size. Nothing but an empty plan when there is nothing to read yet.
+  package func read(
+    from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation
+  ) throws(LogError) -> ReadPlan {
+    let view = try currentView()
+    guard offset >= view.logStartOffset, offset <= view.end.offset else {
+      throw .offsetOutOfRange(requested: offset, start: view.logStartOffset, end: view.end.offset)
+    }
+    let limit = view.limit(isolation)
+    var plan = ReadPlan(firstOffset: offset, nextOffset: offset, offsets: view.offsets)
+    guard offset < limit.offset, let (start, firstSize) = try start(of: offset, in: view, limit),
+      let segment = view.segment(start.segment)
+    else { return plan }
+    let readable = view.readableBytes(of: segment, limit)
+    let end = try planEnd(
+      start, in: view, segment, limit, readable: readable, maxBytes: maxBytes, minOneBatch: minOneBatch,
+      firstSize: firstSize)
+    guard end.position > start.position else { return plan }
+    plan.byteCount = Int(end.position - start.position)
+    plan.extents = [
+      .file(FileExtent(file: try segment.file(), position: start.position, byteCount: plan.byteCount))
+    ]
+    plan.firstOffset = max(offset, start.offset)
+    plan.nextOffset = end.offset
+    remember(end, after: offset, view.generation)
+    return plan
+  }
+
+  /// Where the first batch begins that ends at or after `offset`, and its size if that was read.
+  private func start(
+    of offset: Int64, in view: LogView, _ limit: LogPosition
+  ) throws(LogError) -> (LogPosition, firstSize: Int64?)? {
+    if let cursor = view.cursors.find(offset), let segment = view.segment(cursor.segment),
+      cursor.position < view.readableBytes(of: segment, limit)
+    {
+      return (cursor, nil)
+    }
+    var index = max(0, view.segmentIndex(for: offset))
+    while index < view.segments.count, view.segments[index].baseOffset <= limit.segment {
+      let segment = view.segments[index]
+      let readable = view.readableBytes(of: segment, limit)
+      if readable > 0, let found = try segment.find(offset, limit: readable) {
+        return (
+          LogPosition(offset: found.header.baseOffset, segment: segment.baseOffset, position: found.position),
+          Int64(found.header.sizeInBytes)
+        )
+      }
+      // Compaction may have taken the last batches of a segment.
+      index += 1
+    }
+    return nil
+  }
+
+  private func planEnd(
+    _ start: LogPosition, in view: LogView, _ segment: Segment, _ limit: LogPosition, readable: Int64, maxBytes: Int,
+    minOneBatch: Bool, firstSize: Int64?
+  ) throws(LogError) -> LogPosition {
+    if readable - start.position <= Int64(max(0, maxBytes)) {
+      return LogPosition(
+        offset: nextOffset(after: segment, in: view, limit), segment: segment.baseOffset, position: readable)
+    }
+    if firstSize.map({ $0 <= Int64(maxBytes) }) ?? true {
+      let end = try segment.boundary(from: start, notAfter: start.position + Int64(max(0, maxBytes)), limit: readable)
+      if end.position > start.position { return end }
+    }
+    guard minOneBatch else { return start }
+    return try segment.boundary(
+      from: start, notAfter: start.position + (try segment.batchSize(at: start.position, limit: readable)),
+      limit: readable)
+  }
+
+  private func nextOffset(after segment: Segment, in view: LogView, _ limit: LogPosition) -> Int64 {
+    if segment.baseOffset == limit.segment { return limit.offset }
+    return view.segments[view.segmentIndex(for: segment.baseOffset) + 1].baseOffset
+  }
+
+  private func remember(_ end: LogPosition, after offset: Int64, _ generation: Int) {
+    view.withLock { view in
+      guard view?.generation == generation else { return }
+      view?.cursors.move(from: offset, to: end)
+    }
+  }
+}

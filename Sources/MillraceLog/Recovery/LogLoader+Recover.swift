@@ -1,0 +1,151 @@
+// Reading the log past the recovery point after an unclean stop.
+
+import MillraceRecords
+
+extension LogLoader {
+  /// Checks everything from `trustedOffset` on, cuts what is not whole, makes the indexes of what was read, and flushes
+  /// what is kept, since readers are going to see it. Returns the builder of the active segment.
+  mutating func recover() throws(LogError) -> IndexBuilder {
+    let first = max(0, segments.partitioningIndex { $0.baseOffset > trustedOffset } - 1)
+    var (builder, didCut) = try recover(segments[first])
+    var index = first + 1
+    while index < segments.count {
+      // All that comes now lies past the recovery point: what does not follow was never acknowledged.
+      if didCut || segments[index].baseOffset != endOffset {
+        try removeSegments(from: index)
+        break
+      }
+      close(&builder)
+      (builder, didCut) = try recover(segments[index])
+      index += 1
+    }
+    if endOffset < trustedOffset { builder = beginAfterLoss(builder) }
+    if report.checkedBytes > 0 || didCut { try flush(segments[first...]) }
+    let active = segments[segments.count - 1]
+    active.setLargestTimestamp(builder.largest)
+    active.setActive(true)
+    active.noteIndexesChecked()
+    return builder
+  }
+
+  /// Reads one segment: headers up to `trustedOffset`, whole batches from there. Returns whether bytes were cut.
+  private mutating func recover(_ segment: Segment) throws(LogError) -> (IndexBuilder, didCut: Bool) {
+    var start: Int64 = 0
+    var builder = IndexBuilder(segment: segment)
+    if let usable = try usableIndexEnd(of: segment, notAfter: trustedOffset) {
+      (start, builder) = usable
+    } else {
+      do {
+        try segment.index.replace(with: [])
+        try segment.timeIndex.replace(with: [])
+      } catch { throw .storage(error) }
+    }
+    endOffset = segment.baseOffset
+    guard segment.size > 0 else { return (builder, false) }
+    let file = try segment.file()
+    while true {
+      start = try readBatches(of: segment, file, from: start, into: &builder)
+      guard start < segment.size else { return (builder, false) }
+      guard endOffset < trustedOffset else { break }
+      // Damage to what was flushed: nothing is cut, and what can be read behind it is.
+      let next = try nextBatch(in: file, from: start + 1, to: segment.size, notBefore: endOffset, segment)
+      report.findings.append(
+        .damaged(path: file.handle.path, position: start, byteCount: (next ?? segment.size) - start))
+      guard let next else { return (builder, false) }
+      builder.requireEntry()
+      start = next
+    }
+    report.findings.append(.cut(path: file.handle.path, position: start, byteCount: segment.size - start))
+    do {
+      segment.log.noteWrite()
+      try fileSystem.truncate(file.handle, to: start)
+    } catch { throw .storage(error) }
+    segment.setSize(start)
+    return (builder, true)
+  }
+
+  /// Reads batches up to the first that is none. Returns where that is.
+  private mutating func readBatches(
+    of segment: Segment, _ file: SegmentFile, from start: Int64, into builder: inout IndexBuilder
+  ) throws(LogError) -> Int64 {
+    var position = start
+    do {
+      try HeaderScan.run(file, from: start, to: segment.size, blockSize: 64 << 10) { (scan) throws(LogError) in
+        while let header = try scan.peek() {
+          guard header.baseOffset >= endOffset, segment.relative(header.lastOffset) != nil else { throw scan.corrupt }
+          if header.lastOffset >= trustedOffset {
+            guard try BatchCheck.isWhole(file, header, at: scan.position) else { throw scan.corrupt }
+            report.checkedBytes += Int64(header.sizeInBytes)
+          }
+          builder.add(header, at: scan.position)
+          endOffset = header.nextOffset
+          scan.skip(header)
+          position = scan.position
+        }
+      }
+    } catch {
+      guard case .corrupt = error else { throw error }
+    }
+    return position
+  }
+
+  /// The first place from `start` on where a whole batch begins that may follow.
+  private func nextBatch(
+    in file: SegmentFile, from start: Int64, to limit: Int64, notBefore offset: Int64, _ segment: Segment
+  ) throws(LogError) -> Int64? {
+    var position = start
+    while limit - position >= Int64(BatchHeader.byteCount) {
+      let found = try BatchCheck.candidate(in: file, from: position, to: limit)
+      guard let (at, header) = found else { return nil }
+      if header.baseOffset >= offset, segment.relative(header.lastOffset) != nil,
+        try BatchCheck.isWhole(file, header, at: at)
+      {
+        return at
+      }
+      position = at + 1
+    }
+    return nil
+  }
+
+  private func close(_ builder: inout IndexBuilder) {
+    // Without room the entries stay in memory.
+    try? builder.finish()
+    builder.segment.setActive(false)
+    builder.segment.noteIndexesChecked()
+  }
+
+  private mutating func removeSegments(from index: Int) throws(LogError) {
+    do {
+      for segment in segments[index...] {
+        report.findings.append(.removedSegment(path: segment.path(.log), byteCount: segment.size))
+        segment.release()
+        for kind in LogFileKind.allCases { try fileSystem.removeIfPresent(segment.path(kind)) }
+      }
+    } catch { throw .storage(error) }
+    segments.removeSubrange(index...)
+  }
+
+  /// What was flushed and is not there any more had offsets, which are not given to others.
+  private mutating func beginAfterLoss(_ builder: IndexBuilder) -> IndexBuilder {
+    report.findings.append(.missing(from: endOffset, to: trustedOffset))
+    var builder = builder
+    close(&builder)
+    let segment = Segment(
+      baseOffset: trustedOffset, directory: directory, byteCount: 0, isNew: true,
+      indexIntervalBytes: config.indexIntervalBytes, cache: cache)
+    segments.append(segment)
+    endOffset = trustedOffset
+    return IndexBuilder(segment: segment)
+  }
+
+  private func flush(_ segments: ArraySlice<Segment>) throws(LogError) {
+    do {
+      for segment in segments where segment.size > 0 {
+        let writes = segment.log.writesSoFar
+        try fileSystem.synchronize(segment.log.open().handle)
+        segment.log.noteSynchronized(writes)
+      }
+      try fileSystem.synchronizeDirectory(directory.path)
+    } catch { throw .storage(error) }
+  }
+}

@@ -1,0 +1,141 @@
+// What belongs to the end of a log besides its bytes: leader epochs, producers, open transactions. Each has a file that
+// is believed when it is whole, and is read from the log where it is not.
+
+import MillraceRecords
+
+extension LogLoader {
+  /// The leader epochs, and whether their file is behind.
+  mutating func loadEpochs(logStart: Int64) throws(LogError) -> (LeaderEpochs, Bool) {
+    let path = directory.path(FileNames.leaderEpochs)
+    let content: [UInt8]?
+    do { content = try fileSystem.contents(of: path) } catch { throw .storage(error) }
+    var hasChanged = false
+    var epochs: LeaderEpochs
+    if let stored = content.flatMap({ LeaderEpochs(fileContent: $0) }) {
+      epochs = stored
+    } else {
+      epochs = LeaderEpochs()
+      if content != nil { report.findings.append(.leaderEpochsUnusable(path: path)) }
+      for (index, segment) in segments.enumerated() where segment.baseOffset < trustedOffset {
+        hasChanged = try addEpochs(of: segment, before: segments.dropFirst(index + 1).first, to: &epochs) || hasChanged
+      }
+    }
+    hasChanged = epochs.truncate(to: endOffset) || hasChanged
+    hasChanged = epochs.removeBefore(logStart) || hasChanged
+    for segment in segments where segment.baseOffset >= trustedOffset || segment === segments.last {
+      hasChanged = try addEpochs(of: segment, from: trustedOffset, to: &epochs) || hasChanged
+    }
+    return (epochs, hasChanged)
+  }
+
+  /// Adds the epochs of the segment's batches. Epochs rise: where the first batch has the same one as the first of the
+  /// next segment, those between have it too.
+  private func addEpochs(
+    of segment: Segment, from offset: Int64 = 0, before next: Segment? = nil, to epochs: inout LeaderEpochs
+  ) throws(LogError) -> Bool {
+    do {
+      if let next, let first = try segment.header(at: 0), let after = try next.header(at: 0),
+        first.partitionLeaderEpoch == after.partitionLeaderEpoch
+      {
+        return epochs.assign(first.partitionLeaderEpoch, at: first.baseOffset)
+      }
+    } catch { throw .storage(error) }
+    var hasChanged = false
+    try forEachHeader(of: segment, from: offset) { header, _ in
+      if epochs.assign(header.partitionLeaderEpoch, at: header.baseOffset) { hasChanged = true }
+    }
+    return hasChanged
+  }
+
+  /// The producers at the end of the log: from the newest snapshot of what is trusted, and the batches after it.
+  mutating func loadProducers(logStart: Int64) throws(LogError) -> (ProducerTable, UnstableTransactions) {
+    for offset in snapshots where offset > endOffset { remove(.snapshot, offset) }
+    snapshots.removeAll { $0 > endOffset }
+    var table = ProducerTable()
+    var transactions = UnstableTransactions()
+    var replayFrom = segments[0].baseOffset
+    for offset in snapshots.reversed() where offset <= trustedOffset {
+      let path = directory.path(offset, .snapshot)
+      let content: [UInt8]?
+      do { content = try fileSystem.contents(of: path) } catch { throw .storage(error) }
+      if let producers = content.flatMap(ProducerSnapshot.decode) {
+        table = ProducerTable(producers)
+        replayFrom = offset
+        break
+      }
+      report.findings.append(.snapshotUnusable(path: path))
+      remove(.snapshot, offset)
+      snapshots.removeAll { $0 == offset }
+    }
+    // Snapshots past what was trusted describe bytes that may be others by now.
+    for offset in snapshots where offset > max(trustedOffset, replayFrom) { remove(.snapshot, offset) }
+    snapshots.removeAll { $0 > max(trustedOffset, replayFrom) }
+
+    for (id, state) in table.producers {
+      if let start = state.transactionStart, let position = try position(of: start) {
+        transactions.begin(id, at: position)
+      }
+    }
+    for segment in segments {
+      try replay(segment, from: replayFrom, into: &table, &transactions)
+    }
+    transactions.highWatermarkRose(to: endOffset)
+    table.removeExpired(nowMs: nowMs, expirationMs: config.producerIdExpirationMs)
+    return (table, transactions)
+  }
+
+  private func replay(
+    _ segment: Segment, from offset: Int64, into table: inout ProducerTable, _ transactions: inout UnstableTransactions
+  ) throws(LogError) {
+    try forEachHeader(of: segment, from: offset) { (header, position) throws(LogError) in
+      guard header.hasProducerId else { return }
+      if header.isControl {
+        guard let marker = try EndTransactionMarker(in: try segment.file(), header, at: position) else { return }
+        if table.add(marker, header) { _ = transactions.end(header.producerId, markerOffset: header.lastOffset) }
+      } else if table.add(header) {
+        let start = LogPosition(offset: header.baseOffset, segment: segment.baseOffset, position: position)
+        transactions.begin(header.producerId, at: start)
+      }
+    }
+  }
+
+  private func position(of offset: Int64) throws(LogError) -> LogPosition? {
+    let index = segments.partitioningIndex { $0.baseOffset > offset } - 1
+    guard index >= 0, let found = try segments[index].find(offset, limit: segments[index].size) else { return nil }
+    return LogPosition(offset: offset, segment: segments[index].baseOffset, position: found.position)
+  }
+
+  /// Calls `body` with the headers from the batch on that holds `offset`, as far as they can be read.
+  private func forEachHeader(
+    of segment: Segment, from offset: Int64, _ body: (BatchHeader, Int64) throws(LogError) -> Void
+  ) throws(LogError) {
+    let size = segment.size
+    guard size > 0, let next = following(segment), next > offset else { return }
+    do {
+      guard let start = try segment.find(offset, limit: size)?.position else { return }
+      try HeaderScan.run(try segment.file(), from: start, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in
+        while let header = try scan.peek() {
+          try body(header, scan.position)
+          scan.skip(header)
+        }
+      }
+    } catch {
+      // Damage was reported by whoever found it; the state is that of what can be read.
+      guard case .corrupt = error else { throw error }
+    }
+  }
+
+  /// The offset that the segment's batches are before.
+  private func following(_ segment: Segment) -> Int64? {
+    let index = segments.partitioningIndex { $0.baseOffset > segment.baseOffset }
+    return index < segments.count ? segments[index].baseOffset : endOffset
+  }
+
+  private mutating func remove(_ kind: LogFileKind, _ offset: Int64) {
+    do {
+      try fileSystem.removeIfPresent(directory.path(offset, kind))
+    } catch {
+      report.findings.append(.storage(error))
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// Opens a partition: finds its segments, reads the tail that may not be whole, and makes up what is missing.
+//
+// After a clean stop the last index entry leads to the last few kilobytes, whose headers say where the log ends. After
+// any other stop everything past the recovery point is read and checked; what fails its checksum there, and all behind
+// it, was never acknowledged and is cut off. Bytes before the recovery point are never cut. Indexes, snapshots and
+// checkpoints are used as far as the log bears them out, and made anew where it does not.
+
+import MillraceRecords
+
+struct LogLoader {
+  let id: PartitionID
+  let topicId: TopicID
+  let directory: PartitionDirectory
+  let cache: OpenFileCache
+  let config: LogConfig
+  let known: KnownOffsets
+  let nowMs: Int64
+  var report: RecoveryReport
+  var segments: [Segment] = []
+  var snapshots: [Int64] = []
+  var endOffset: Int64 = 0
+  /// Batches before it are known to be what was written.
+  var trustedOffset: Int64 = 0
+
+  struct Loaded {
+    var writer: LogWriter
+    var view: LogView
+    var report: RecoveryReport
+  }
+
+  init(
+    id: PartitionID, topicId: TopicID, directory: PartitionDirectory, cache: OpenFileCache, config: LogConfig,
+    known: KnownOffsets, nowMs: Int64
+  ) {
+    self.id = id
+    self.topicId = topicId
+    self.directory = directory
+    self.cache = cache
+    self.config = config
+    self.known = known
+    self.nowMs = nowMs
+    report = RecoveryReport(partition: id)
+  }
+
+  var fileSystem: any FileSystem { cache.fileSystem }
+
+  mutating func load() throws(LogError) -> Loaded {
+    try checkTopicId()
+    try findFiles()
+    let builder = try openEnd()
+    report.logEndOffset = endOffset
+    let logStart = min(max(known.logStartOffset ?? 0, segments[0].baseOffset), endOffset)
+    let (epochs, epochsChanged) = try loadEpochs(logStart: logStart)
+    let (producers, transactions) = try loadProducers(logStart: logStart)
+    let writer = LogWriter(
+      directory: directory, cache: cache, segments: segments, builder: builder, endOffset: endOffset,
+      logStartOffset: logStart, producers: producers, epochs: epochs, epochsChanged: epochsChanged,
+      snapshots: snapshots, nowMs: nowMs)
+    let view = LogView(
+      segments: segments, end: writer.end, logStartOffset: logStart, transactions: transactions)
+    return Loaded(writer: writer, view: view, report: report)
+  }
+
+  private func checkTopicId() throws(LogError) {
+    let content: [UInt8]?
+    do {
+      content = try fileSystem.contents(of: directory.path(FileNames.partitionMetadata))
+    } catch { throw .storage(error) }
+    // A file that cannot be read is no evidence; the name of the directory is.
+    guard let onDisk = content.flatMap(PartitionMetadata.decode), onDisk != topicId else { return }
+    throw .inconsistentTopicId(id, onDisk: onDisk)
+  }
+
+  /// Lists the directory, and removes what an interrupted deletion or replacement left there.
+  private mutating func findFiles() throws(LogError) {
+    var sizes: [(offset: Int64, byteCount: Int64)] = []
+    var indexes: [(offset: Int64, kind: LogFileKind)] = []
+    do {
+      for entry in try fileSystem.list(directory.path) where !entry.isDirectory {
+        guard let (offset, kind) = FileNames.parse(entry.name) else {
+          if FileNames.isLeftOver(entry.name) { try fileSystem.removeIfPresent(directory.path(entry.name)) }
+          continue
+        }
+        switch kind {
+        case .log: sizes.append((offset, try fileSystem.status(of: directory.path(entry.name))?.byteCount ?? 0))
+        case .snapshot: snapshots.append(offset)
+        default: indexes.append((offset, kind))
+        }
+      }
+      for (offset, kind) in indexes where !sizes.contains(where: { $0.offset == offset }) {
+        try fileSystem.removeIfPresent(directory.path(offset, kind))
+      }
+    } catch { throw .storage(error) }
+    snapshots.sort()
+    sizes.sort { $0.offset < $1.offset }
+    segments = sizes.map { offset, byteCount in
+      Segment(
+        baseOffset: offset, directory: directory, byteCount: byteCount, isNew: false,
+        indexIntervalBytes: config.indexIntervalBytes, cache: cache)
+    }
+    // Positions in an index have 31 bits; bytes that no position reaches are none of ours.
+    for segment in segments where segment.size > Int64(Int32.max) { segment.setSize(Int64(Int32.max)) }
+    if segments.isEmpty {
+      let base = max(known.logStartOffset ?? 0, known.recoveryPoint ?? 0)
+      segments = [
+        Segment(
+          baseOffset: base, directory: directory, byteCount: 0, isNew: true,
+          indexIntervalBytes: config.indexIntervalBytes, cache: cache)
+      ]
+    }
+  }
+}

@@ -1,0 +1,109 @@
+// One segment: the `.log` file with the batches from `baseOffset` on, and its two indexes. The last segment of a log is
+// the active one; only it is written, by the log's one writer. Everything here may be called from any thread.
+
+import MillraceRecords
+import Synchronization
+
+final class Segment: Sendable {
+  let baseOffset: Int64
+  let directory: PartitionDirectory
+  let log: FileSlot
+  let index: IndexFile<OffsetIndexEntry>
+  let timeIndex: IndexFile<TimeIndexEntry>
+  let indexIntervalBytes: Int32
+  /// Bytes of whole batches in the file.
+  private let byteCount: Atomic<Int64>
+  private let summary: Mutex<Summary>
+  private let active: Atomic<Bool>
+  /// Whether the indexes were found usable, or made anew, since the log was opened.
+  private let indexCheck: Mutex<Bool>
+
+  /// What is known without reading the file.
+  struct Summary {
+    /// The largest timestamp and the last offset of the first batch that has it; nil until read.
+    var largest: TimestampOffset?
+  }
+
+  /// `isNew` when none of the files is there yet: they are made by the first write.
+  init(
+    baseOffset: Int64, directory: PartitionDirectory, byteCount: Int64, isNew: Bool, indexIntervalBytes: Int32,
+    cache: OpenFileCache
+  ) {
+    self.baseOffset = baseOffset
+    self.directory = directory
+    self.indexIntervalBytes = indexIntervalBytes
+    self.byteCount = Atomic(byteCount)
+    active = Atomic(isNew)
+    log = FileSlot(directory: directory, offset: baseOffset, kind: .log, cache: cache)
+    index = IndexFile(
+      slot: FileSlot(directory: directory, offset: baseOffset, kind: .index, cache: cache), isNew: isNew)
+    timeIndex = IndexFile(
+      slot: FileSlot(directory: directory, offset: baseOffset, kind: .timeIndex, cache: cache), isNew: isNew)
+    summary = Mutex(Summary(largest: isNew ? TimestampOffset(timestamp: -1, offset: baseOffset) : nil))
+    indexCheck = Mutex(isNew)
+  }
+
+  var size: Int64 { byteCount.load(ordering: .acquiring) }
+  func setSize(_ size: Int64) { byteCount.store(size, ordering: .releasing) }
+
+  /// Whether the log's writer may add to it.
+  var isActive: Bool { active.load(ordering: .acquiring) }
+  func setActive(_ isActive: Bool) { active.store(isActive, ordering: .releasing) }
+
+  func path(_ kind: LogFileKind) -> String { directory.path(baseOffset, kind) }
+
+  func file() throws(LogError) -> SegmentFile {
+    do { return try log.open() } catch { throw .storage(error) }
+  }
+
+  /// Lets go of the open files.
+  func release() {
+    log.release()
+    index.slot.release()
+    timeIndex.slot.release()
+  }
+
+  /// The offset as the indexes hold it; nil when it does not fit, which is one of the reasons to roll.
+  func relative(_ offset: Int64) -> Int32? {
+    let (difference, overflow) = offset.subtractingReportingOverflow(baseOffset)
+    guard !overflow, difference >= 0 else { return nil }
+    return Int32(exactly: difference)
+  }
+
+  /// The largest timestamp, -1 in an empty segment, and the last offset of the first batch that has it.
+  func largestTimestamp() throws(LogError) -> TimestampOffset {
+    if let known = summary.withLock({ $0.largest }) { return known }
+    try checkIndexes()
+    do {
+      let last = try timeIndex.last()
+      let largest = TimestampOffset(
+        timestamp: last?.timestamp ?? -1, offset: baseOffset + Int64(last?.relativeOffset ?? 0))
+      summary.withLock { $0.largest = largest }
+      return largest
+    } catch { throw .storage(error) }
+  }
+
+  func setLargestTimestamp(_ largest: TimestampOffset) {
+    summary.withLock { $0.largest = largest }
+  }
+
+  /// Makes the indexes anew if they cannot be right. Looks at them once.
+  func checkIndexes() throws(LogError) {
+    try indexCheck.withLock { (isChecked) throws(LogError) in
+      if isChecked { return }
+      if try !indexesAreUsable() { try rebuildIndexes() }
+      isChecked = true
+    }
+  }
+
+  /// Makes the indexes anew, whatever they say.
+  func repairIndexes() throws(LogError) {
+    try indexCheck.withLock { (isChecked) throws(LogError) in
+      try rebuildIndexes()
+      isChecked = true
+    }
+  }
+
+  /// For the loader, which has looked at the active segment's indexes itself.
+  func noteIndexesChecked() { indexCheck.withLock { $0 = true } }
+}

@@ -1,0 +1,127 @@
+// One of a store's data directories, and what the partitions in it share: the commit loop, the queue of logs for the
+// next checkpoint, the cache of open files.
+
+import Synchronization
+
+final class DataDirectory: Sendable {
+  let path: String
+  let options: StoreOptions
+  let cache: OpenFileCache
+  let commit: GroupCommit
+  /// Holds the directory's lock.
+  private let lockFile: FileHandle
+  private let anchor: FileHandle
+  /// What the checkpoint files say, and after each checkpoint will say, of every partition in the directory.
+  let recorded: Mutex<RecordedOffsets>
+  /// Held while the checkpoint files are replaced.
+  let filesGate = Mutex(())
+  private let changed = Mutex<[PartitionLog]>([])
+  private let removals: Mutex<[Removal]>
+  private let bytesSinceCheckpoint = Atomic<Int64>(0)
+  /// Woken when a checkpoint is due by bytes.
+  let wakeUp: WakeUp
+  let wasCleanlyStopped: Bool
+
+  /// What was renamed out of the way, and when it goes.
+  struct Removal: Sendable {
+    var path: String
+    var isDirectory: Bool
+    var dueMs: Int64
+  }
+
+  var fileSystem: any FileSystem { options.fileSystem }
+
+  init(
+    path: String, options: StoreOptions, cache: OpenFileCache, lockFile: FileHandle, recorded: RecordedOffsets,
+    wasCleanlyStopped: Bool, removals: [Removal], wakeUp: WakeUp
+  ) throws(LogError) {
+    self.path = path
+    self.options = options
+    self.cache = cache
+    self.lockFile = lockFile
+    self.recorded = Mutex(recorded)
+    self.wasCleanlyStopped = wasCleanlyStopped
+    self.wakeUp = wakeUp
+    self.removals = Mutex(removals)
+    do {
+      anchor = try options.fileSystem.open(path, .read)
+    } catch { throw .storage(error) }
+    commit = GroupCommit(flush: Flush(fileSystem: options.fileSystem, policy: options.flushPolicy, anchor: anchor))
+  }
+
+  /// The log has something that the next checkpoint has to record.
+  func noteChange(_ log: PartitionLog, byteCount: Int) {
+    if !log.isQueuedForCheckpoint.load(ordering: .acquiring),
+      !log.isQueuedForCheckpoint.exchange(true, ordering: .acquiringAndReleasing)
+    {
+      changed.withLock { $0.append(log) }
+    }
+    let bytes = bytesSinceCheckpoint.add(Int64(byteCount), ordering: .relaxed).newValue
+    if bytes >= options.checkpointBytes, bytes - Int64(byteCount) < options.checkpointBytes { wakeUp.signal() }
+  }
+
+  var isCheckpointDueByBytes: Bool {
+    bytesSinceCheckpoint.load(ordering: .relaxed) >= options.checkpointBytes
+  }
+
+  /// The logs that changed since this was last asked.
+  func takeChanged() -> [PartitionLog] {
+    bytesSinceCheckpoint.store(0, ordering: .relaxed)
+    return changed.withLock { logs in
+      defer { logs = [] }
+      for log in logs { log.isQueuedForCheckpoint.store(false, ordering: .releasing) }
+      return logs
+    }
+  }
+
+  /// The logs that changed and were not taken yet.
+  func changedLogs() -> [PartitionLog] { changed.withLock { $0 } }
+
+  func remove(_ removal: Removal) {
+    removals.withLock { $0.append(removal) }
+  }
+
+  func takeRemovals(dueAt nowMs: Int64) -> [Removal] {
+    removals.withLock { removals in
+      let due = removals.filter { $0.dueMs <= nowMs }
+      if !due.isEmpty { removals.removeAll { $0.dueMs <= nowMs } }
+      return due
+    }
+  }
+
+  func unlock() {
+    fileSystem.close(anchor)
+    fileSystem.close(lockFile)
+  }
+
+  /// Puts a new checkpoint file in the place of the old.
+  func store(_ offsets: [PartitionID: Int64], as checkpoint: OffsetCheckpoint) throws(StorageError) {
+    try fileSystem.replaceFile(
+      at: "\(path)/\(checkpoint.rawValue)", in: path, with: OffsetCheckpoint.encode(offsets))
+  }
+}
+
+/// The offsets in a directory's checkpoint files.
+struct RecordedOffsets: Sendable, Equatable {
+  var recoveryPoints: [PartitionID: Int64] = [:]
+  var logStarts: [PartitionID: Int64] = [:]
+  var highWatermarks: [PartitionID: Int64] = [:]
+
+  func known(_ id: PartitionID, isClean: Bool) -> KnownOffsets {
+    KnownOffsets(recoveryPoint: recoveryPoints[id], logStartOffset: logStarts[id], isClean: isClean)
+  }
+
+  mutating func remove(_ id: PartitionID) {
+    recoveryPoints[id] = nil
+    logStarts[id] = nil
+    highWatermarks[id] = nil
+  }
+}
+
+/// What a log may know of itself before its files are opened.
+struct KnownOffsets: Sendable, Equatable {
+  var recoveryPoint: Int64?
+  var logStartOffset: Int64?
+  /// Whether the store was stopped cleanly, so that the log should end at the recovery point.
+  var isClean: Bool
+}

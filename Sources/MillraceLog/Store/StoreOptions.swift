@@ -1,0 +1,50 @@
+// What a store is opened with.
+
+package struct StoreOptions: Sendable {
+  /// `log.dirs`.
+  package var directories: [String]
+  package var fileSystem: any FileSystem
+  /// Nil takes the one in `meta.properties`, or makes one.
+  package var clusterId: String?
+  package var brokerId: Int32
+  /// How often the recovery point is recorded (`log.flush.offset.checkpoint.interval.ms`).
+  package var checkpointIntervalMs: Int64
+  /// A checkpoint is also made when this many bytes were appended since the last: they bound how much is read after a
+  /// crash.
+  package var checkpointBytes: Int64
+  /// How many segment files may be open; nil derives it from the process's own limit.
+  package var openFileLimit: Int?
+  package var flushPolicy: FlushPolicy
+  /// Whether commits, checkpoints and removals have threads of their own. Without them the owner calls `commit` and
+  /// `maintain`, as tests do.
+  package var hasThreads: Bool
+  /// Told of everything unusual that opening a log found or did.
+  package var onRecovery: @Sendable (RecoveryReport) -> Void
+  /// Told of background work on the disk that failed.
+  package var onError: @Sendable (LogError) -> Void
+
+  package init(
+    directories: [String], fileSystem: any FileSystem = PosixFileSystem(), clusterId: String? = nil,
+    brokerId: Int32 = 1, checkpointIntervalMs: Int64 = 10_000, checkpointBytes: Int64 = 256 << 20,
+    openFileLimit: Int? = nil, flushPolicy: FlushPolicy = .automatic, hasThreads: Bool = true,
+    onRecovery: @escaping @Sendable (RecoveryReport) -> Void = { _ in },
+    onError: @escaping @Sendable (LogError) -> Void = { _ in }
+  ) {
+    self.directories = directories
+    self.fileSystem = fileSystem
+    self.clusterId = clusterId
+    self.brokerId = brokerId
+    self.checkpointIntervalMs = checkpointIntervalMs
+    self.checkpointBytes = checkpointBytes
+    self.openFileLimit = openFileLimit
+    self.flushPolicy = flushPolicy
+    self.hasThreads = hasThreads
+    self.onRecovery = onRecovery
+    self.onError = onError
+  }
+
+  /// A quarter of what the process may open, the rest is for sockets; never more than helps.
+  var segmentFileLimit: Int {
+    openFileLimit ?? min(OpenFileCache.defaultLimit, PosixFileSystem.openFileLimit / 4)
+  }
+}
