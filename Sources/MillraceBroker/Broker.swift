@@ -1,0 +1,47 @@
+// The broker without a transport: frames in, responses out. It owns the data directory, the topics, the coordinators
+// and the timers; the server (or a client in the same process) brings the connections.
+
+import Logging
+import MillraceLog
+import MillraceProtocol
+import NIOCore
+
+package final class Broker: Sendable {
+  package let configuration: BrokerConfiguration
+  package let logger: Logger
+  package let clock: any BrokerClock
+  package let timers = Timers()
+  package let store: LogStore
+  package let topics = TopicTable()
+  package let advertised = AdvertisedListeners()
+  package let fetchSessions: FetchSessionCache
+  private let dispatcher = Dispatcher(routes: Dispatcher.all)
+
+  /// Opens the data directories. Nothing is served before `start`.
+  package init(
+    configuration: BrokerConfiguration, store: LogStore, logger: Logger, clock: any BrokerClock = SystemClock()
+  ) {
+    self.configuration = configuration
+    self.store = store
+    self.logger = logger
+    self.clock = clock
+    fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
+  }
+
+  package func start() { timers.start() }
+
+  /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not
+  /// look for damage. Requests must have ended before.
+  package func stop() {
+    timers.stop()
+    store.close(nowMs: clock.nowMs())
+  }
+
+  /// Takes one request frame (without its size prefix). Never throws and never blocks; `slot` is filled exactly once.
+  package func handle(_ frame: ByteBuffer, from connection: ConnectionInfo, _ slot: any ResponseSlot) {
+    dispatcher.dispatch(frame, from: connection, to: self, slot)
+  }
+
+  /// What ApiVersions announces.
+  package var announcedVersions: [ApiVersionsResponse.ApiVersion] { dispatcher.announced }
+}

@@ -1,0 +1,74 @@
+// Produce, key 0.
+//
+// v3 batch format 2 (KIP-98)      v5 log start offset      v7 zstd (KIP-110)      v8 record errors (KIP-467)
+// v9 flexible      v10 leader discovery (KIP-951)      v11, v12 transactions (KIP-890)      v13 topics by id (KIP-516)
+//
+// acks=1 is answered when the batches are in the log; acks=all when they are durable, which does not hold up the
+// requests behind it; acks=0 never, and an error closes the connection instead, so that the producer hears of it.
+
+import MillraceLog
+import MillraceProtocol
+
+struct ProduceHandler: Handler {
+  typealias Answer = ProduceResponse.PartitionProduceResponse
+
+  func handle(_ request: ProduceRequest, _ context: RequestContext, _ reply: Reply<ProduceResponse>) {
+    let broker = context.broker
+    let hasLegalAcks = (-1...1).contains(request.acks)
+    var response = ProduceResponse()
+    response.responses.reserveCapacity(request.topicData.count)
+    var waits: [(place: PendingProduce.Place, log: PartitionLog, through: Int64)] = []
+    for (topicIndex, data) in request.topicData.enumerated() {
+      let byId = context.version >= 13
+      let topic = byId ? broker.topics.topic(id: data.topicId) : broker.topics.topic(named: data.name)
+      var answers: [Answer] = []
+      answers.reserveCapacity(data.partitionData.count)
+      for (index, partitionData) in data.partitionData.enumerated() {
+        guard hasLegalAcks else {
+          answers.append(.failed(partitionData.index, .invalidRequiredAcks))
+          continue
+        }
+        guard let topic, let partition = topic.partition(partitionData.index) else {
+          let isUnknownId = byId && topic == nil
+          answers.append(.failed(partitionData.index, isUnknownId ? .unknownTopicId : .unknownTopicOrPartition))
+          continue
+        }
+        if topic.isInternal, context.clientId != "__admin_client" {
+          answers.append(
+            .failed(partitionData.index, .invalidTopicException, "\(topic.name) is written by the broker only."))
+          continue
+        }
+        do throws(ProduceFailure) {
+          let appended = try ProduceAppend.append(
+            partitionData.records, to: partition, of: topic, version: context.version, nowMs: context.receivedMs)
+          if request.acks == -1 {
+            let place = PendingProduce.Place(topic: topicIndex, partition: index)
+            waits.append((place, partition.log, appended.lastOffset &+ 1))
+          }
+          answers.append(
+            Answer(
+              index: partitionData.index, baseOffset: appended.baseOffset, logAppendTimeMs: appended.logAppendTime,
+              logStartOffset: appended.logStartOffset))
+        } catch {
+          answers.append(error.answer(partitionData.index))
+        }
+      }
+      response.responses.append(.init(name: data.name, topicId: data.topicId, partitionResponses: answers))
+    }
+
+    switch request.acks {
+    case 0:
+      let failures = response.responses.flatMap(\.partitionResponses).filter { $0.errorCode != 0 }
+      guard let first = failures.first else { return reply.sendNothing() }
+      reply.closeConnection(
+        because:
+          "a produce with acks=0 failed with \(ErrorCode(rawValue: first.errorCode)) on \(failures.count) partition(s)")
+    case -1 where !waits.isEmpty:
+      let pending = PendingProduce(response, waitingFor: Set(waits.map(\.place)), reply)
+      for wait in waits { wait.log.whenDurable(through: wait.through) { pending.settle(wait.place, $0) } }
+      pending.arm(broker.timers, timeout: .milliseconds(max(0, request.timeoutMs)))
+    default:
+      reply.send(response)
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// A topic as the request handlers see it: an immutable snapshot. A change of its partitions or configs makes a new one
+// that shares the same Partition objects.
+
+import MillraceLog
+import MillraceProtocol
+import MillraceRecords
+
+package final class Topic: Sendable {
+  package let name: String
+  package let id: Uuid
+  package let isInternal: Bool
+  package let settings: TopicSettings
+  package let partitions: [Partition]
+
+  package init(name: String, id: Uuid, isInternal: Bool, settings: TopicSettings, partitions: [Partition]) {
+    self.name = name
+    self.id = id
+    self.isInternal = isInternal
+    self.settings = settings
+    self.partitions = partitions
+  }
+
+  package func partition(_ index: Int32) -> Partition? {
+    index >= 0 && Int(index) < partitions.count ? partitions[Int(index)] : nil
+  }
+}
+
+/// What the handlers need to know of a topic's configs beyond what the log itself obeys.
+package struct TopicSettings: Sendable {
+  /// What a produced batch is held to: `max.message.bytes`, `compression.type`, `message.timestamp.*`, …
+  package var produceRules: ProduceRules
+  /// `cleanup.policy` contains "delete".
+  package var isDeleted: Bool
+
+  package init(produceRules: ProduceRules = ProduceRules(), isDeleted: Bool = true) {
+    self.produceRules = produceRules
+    self.isDeleted = isDeleted
+  }
+}

@@ -1,0 +1,38 @@
+// The topics by name and by id: what the hot path looks up. The catalog's runtime is the only one that changes it.
+
+import MillraceProtocol
+import Synchronization
+
+package final class TopicTable: Sendable {
+  private struct Snapshot {
+    var byName: [String: Topic] = [:]
+    var byId: [Uuid: Topic] = [:]
+  }
+
+  private let snapshot = Mutex(Snapshot())
+
+  package init() {}
+
+  package func topic(named name: String) -> Topic? { snapshot.withLock { $0.byName[name] } }
+  package func topic(id: Uuid) -> Topic? { snapshot.withLock { $0.byId[id] } }
+  package var all: [Topic] { snapshot.withLock { Array($0.byName.values) } }
+
+  /// Adds the topic, or puts it in the place of the one with its name.
+  package func put(_ topic: Topic) {
+    snapshot.withLock {
+      if let old = $0.byName.updateValue(topic, forKey: topic.name) { $0.byId[old.id] = nil }
+      $0.byId[topic.id] = topic
+    }
+  }
+
+  @discardableResult
+  package func remove(named name: String) -> Topic? {
+    let removed = snapshot.withLock { snapshot -> Topic? in
+      guard let topic = snapshot.byName.removeValue(forKey: name) else { return nil }
+      snapshot.byId[topic.id] = nil
+      return topic
+    }
+    removed?.partitions.forEach { $0.wakeWaiters() }
+    return removed
+  }
+}
