@@ -1,0 +1,69 @@
+// The batches of one partition, in the order in which their records were appended:
+//
+//    sent (oldest first, sequences ascending)   │   ready (full or due)   │   open (being filled)
+//
+// A batch that has to be sent again holds up all behind it, and goes out alone: that keeps the order.
+
+import MillraceRecords
+import NIOCore
+
+struct PartitionQueue {
+  let topic: Int
+  let partition: Int32
+  var leader: Int32?
+  var open: OpenBatch?
+  var ready = CircularBuffer<OpenBatch>()
+  var sent: [SentBatch] = []
+  /// The sequence of the next record that is sent for the first time.
+  var nextSequence: Int32 = 0
+  /// A batch with a sequence failed without it being known whether the broker has it.
+  var hasGap = false
+  /// The size of the last batch, a guess at the room that the next one needs.
+  var usualBatchBytes = 0
+
+  init(topic: Int, partition: Int32, leader: Int32?) {
+    self.topic = topic
+    self.partition = partition
+    self.leader = leader
+  }
+
+  var isEmpty: Bool { open == nil && ready.isEmpty && sent.isEmpty }
+
+  mutating func closeOpen() {
+    if let batch = open.take() { ready.append(batch) }
+  }
+
+  enum Next {
+    case nothing
+    case again(SealedBatch, index: Int)
+    case fresh
+  }
+
+  /// What may be sent now. `isUrgent`: batches need not be full or due.
+  func next(now: NIODeadline, linger: TimeAmount, maxSent: Int, allowsFresh: Bool, isUrgent: Bool) -> Next {
+    if let oldest = sent.first {
+      if case .retrying(let sealed, let after) = oldest.state {
+        return after <= now ? .again(sealed, index: 0) : .nothing
+      }
+      guard sent.count < maxSent, sent.allSatisfy(\.isUnanswered) else { return .nothing }
+    }
+    guard allowsFresh else { return .nothing }
+    if !ready.isEmpty { return .fresh }
+    guard let open else { return .nothing }
+    return isUrgent || open.openedAt + linger <= now ? .fresh : .nothing
+  }
+
+  /// The oldest batch that was not sent yet, closed if it is still open.
+  mutating func takeFresh() -> OpenBatch? {
+    ready.popFirst() ?? open.take()
+  }
+
+  /// When `next` may say something else without anything happening.
+  func nextChange(linger: TimeAmount) -> NIODeadline? {
+    if let oldest = sent.first {
+      if case .retrying(_, let after) = oldest.state { return after }
+      if !sent.allSatisfy(\.isUnanswered) { return nil }
+    }
+    return open.map { $0.openedAt + linger }
+  }
+}

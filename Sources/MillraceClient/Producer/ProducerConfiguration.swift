@@ -1,0 +1,75 @@
+// What a producer can be told. Names and meanings are those of Kafka's producer configs.
+
+import MillraceRecords
+
+/// When a record counts as written (`acks`).
+public enum Acks: Int16, Sendable, Hashable {
+  /// When it was sent. Nobody notices a loss.
+  case none = 0
+  /// When the partition's leader has it.
+  case leader = 1
+  /// When all replicas that are in sync have it, or the broker's disk, as the topic is configured.
+  case all = -1
+}
+
+/// How a producer behaves.
+public struct ProducerConfiguration: Sendable {
+  public var client: ClientConfiguration
+  public var acks: Acks = .all
+  /// Whether retries can neither duplicate nor reorder records (`enable.idempotence`). Works with `acks` `.all` only and
+  /// is off with others.
+  public var isIdempotent = true
+  public var compression: Compression = .none
+  /// How hard to compress, as in Kafka's `compression.<codec>.level`; nil for the codec's default.
+  public var compressionLevel: Int?
+  /// How many bytes of records, not yet compressed, a batch takes (`batch.size`). A larger record gets one of its own.
+  public var batchBytes = 256 << 10
+  /// How long a batch waits for more records before it is sent (`linger.ms`).
+  public var linger: Duration = .milliseconds(5)
+  /// How many bytes of records may wait to be sent or acknowledged (`buffer.memory`). Beyond, sending waits.
+  public var bufferBytes = 64 << 20
+  /// The largest record, and how much a request holds unless one batch is larger (`max.request.size`).
+  public var maxRequestBytes = 1 << 20
+  /// How many requests to a broker may be unanswered (`max.in.flight.requests.per.connection`). Order is kept with up to
+  /// 5 when idempotent; otherwise a retry may reorder records unless this is 1.
+  public var maxInFlight = 5
+  /// How long a record may take from `send` to its acknowledgement with all retries (`delivery.timeout.ms`).
+  public var deliveryTimeout: Duration = .seconds(120)
+  /// How long sending may wait for room in the buffer and for metadata (`max.block.ms`).
+  public var maxBlock: Duration = .seconds(60)
+
+  public init(_ client: ClientConfiguration) {
+    self.client = client
+  }
+
+  /// The most requests in flight with which brokers can tell duplicates of an idempotent producer.
+  static let idempotentInFlightLimit = 5
+
+  var usesIdempotence: Bool { isIdempotent && acks == .all }
+
+  func check() throws(KafkaError) {
+    guard batchBytes > 0, maxRequestBytes > 0, maxInFlight > 0 else {
+      throw KafkaError(.configuration, "batchBytes, maxRequestBytes and maxInFlight must be greater than zero")
+    }
+    guard batchBytes < 1 << 30, maxRequestBytes < 1 << 30 else {
+      throw KafkaError(.configuration, "batchBytes and maxRequestBytes must be less than 1 GiB")
+    }
+    guard bufferBytes >= maxRequestBytes else {
+      throw KafkaError(.configuration, "bufferBytes must be at least maxRequestBytes, or the largest record never fits")
+    }
+    guard !usesIdempotence || maxInFlight <= Self.idempotentInFlightLimit else {
+      throw KafkaError(
+        .configuration, "an idempotent producer has at most \(Self.idempotentInFlightLimit) requests in flight")
+    }
+    guard linger >= .zero, deliveryTimeout > .zero, maxBlock >= .zero else {
+      throw KafkaError(.configuration, "linger, deliveryTimeout and maxBlock must not be negative")
+    }
+    if let compressionLevel, let range = CompressionLevel.range(for: compression.codec) {
+      guard Int32(exactly: compressionLevel).map(range.contains) ?? false else {
+        throw KafkaError(
+          .configuration,
+          "\(compression.rawValue) has levels \(range.lowerBound) to \(range.upperBound), not \(compressionLevel)")
+      }
+    }
+  }
+}
