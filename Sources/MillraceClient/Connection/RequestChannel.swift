@@ -106,15 +106,20 @@ final class RequestChannel: Sendable {
     return parts
   }
 
+  /// A broker that does not know our version of ApiVersions says so in version 0 (KIP-511). Which versions it does know
+  /// is a help where it can be read; not all write that part alike.
+  private static func unsupportedApiVersions(_ frame: ByteBuffer) -> ApiVersionsResponse? {
+    let unsupported = ErrorCode.unsupportedVersion.rawValue
+    let code = frame.getInteger(at: frame.readerIndex + MemoryLayout<Int32>.size, as: Int16.self)
+    guard code == unsupported else { return nil }
+    let answer = try? decodeResponse(to: ApiVersionsRequest.self, version: 0, frame).response
+    return answer ?? ApiVersionsResponse(errorCode: unsupported)
+  }
+
   private static func decode<R: Request>(
     _ request: R.Type, _ frame: ByteBuffer, version: Int16, from address: BrokerAddress
   ) -> Result<R.Response?, KafkaError> {
-    // A broker that does not know the version of ApiVersions answers in version 0 (KIP-511).
-    var version = version
-    if R.apiKey == .apiVersions {
-      let code = frame.getInteger(at: frame.readerIndex + MemoryLayout<Int32>.size, as: Int16.self)
-      if code == ErrorCode.unsupportedVersion.rawValue { version = 0 }
-    }
+    if R.apiKey == .apiVersions, let answer = unsupportedApiVersions(frame) as? R.Response { return .success(answer) }
     do throws(ProtocolError) {
       return .success(try decodeResponse(to: R.self, version: version, frame).response)
     } catch {
