@@ -26,6 +26,11 @@ package struct OutgoingResponse: Sendable {
     /// Where in `bytes` (counted from its reader index) the batches go.
     package var offset: Int
     package var plan: ReadPlan
+
+    package init(offset: Int, plan: ReadPlan) {
+      self.offset = offset
+      self.plan = plan
+    }
   }
 
   package init(bytes: ByteBuffer, splices: [Splice] = []) {

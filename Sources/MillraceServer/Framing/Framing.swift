@@ -1,0 +1,51 @@
+// Where one request ends and the next begins.
+//
+//      0        4                    4 + N
+//      +--------+--------------------+--------+---
+//      | N: i32 | request, N bytes   | N: i32 | ...
+//      +--------+--------------------+--------+---
+//
+// A length that is negative or above `socket.request.max.bytes` leaves no way to find the next frame, so it ends the
+// connection. A length is only a claim: nothing is allocated for it before the bytes arrive.
+
+import NIOCore
+
+struct Framing: Sendable, Equatable {
+  static let prefixBytes = 4
+
+  /// Kafka's `socket.request.max.bytes`.
+  var maxFrameBytes: Int
+
+  enum Head: Equatable {
+    /// A whole frame of this many bytes follows its length prefix.
+    case complete(byteCount: Int)
+    /// The frame, prefix included, ends once `wantedBytes` are there (the prefix alone while its length is unknown).
+    case partial(wantedBytes: Int)
+    case invalid(FramingError)
+  }
+
+  /// Looks at the frame at the reader index, without moving it.
+  func head(of input: ByteBuffer) -> Head {
+    guard let length = input.getInteger(at: input.readerIndex, as: Int32.self) else {
+      return .partial(wantedBytes: Self.prefixBytes)
+    }
+    guard length >= 0 else { return .invalid(.negativeLength(length)) }
+    let byteCount = Int(length)
+    guard byteCount <= maxFrameBytes else { return .invalid(.tooLarge(byteCount, limit: maxFrameBytes)) }
+    let wanted = Self.prefixBytes + byteCount
+    return input.readableBytes >= wanted ? .complete(byteCount: byteCount) : .partial(wantedBytes: wanted)
+  }
+}
+
+enum FramingError: Error, Equatable, CustomStringConvertible {
+  case negativeLength(Int32)
+  case tooLarge(Int, limit: Int)
+
+  var description: String {
+    switch self {
+    case .negativeLength(let length): "a request announced a negative length (\(length))"
+    case .tooLarge(let length, let limit):
+      "a request announced \(length) bytes, more than socket.request.max.bytes (\(limit))"
+    }
+  }
+}
