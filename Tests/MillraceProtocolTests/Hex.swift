@@ -20,4 +20,8 @@ extension ByteBuffer {
     copy.moveReaderIndex(forwardBy: count)
     return copy
   }
+
+  func dropping(last count: Int) -> ByteBuffer {
+    getSlice(at: readerIndex, length: readableBytes - count) ?? self
+  }
 }

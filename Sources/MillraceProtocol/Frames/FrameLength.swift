@@ -7,6 +7,11 @@ public enum FrameLength {
   public struct Refused: Error, Equatable, Sendable {
     public var length: Int32
     public var maximum: Int
+
+    public init(length: Int32, maximum: Int) {
+      self.length = length
+      self.maximum = maximum
+    }
   }
 
   /// The length as a count, or an error when it is negative or over `maximum`.

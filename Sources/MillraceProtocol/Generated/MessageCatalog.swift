@@ -85,8 +85,6 @@ package enum MessageCatalog {
 
   /// Record keys and values, and the blobs with a version of their own.
   package static let others: [any VersionedMessage.Type] = [
-    RequestHeader.self,
-    ResponseHeader.self,
     ConsumerProtocolSubscription.self,
     ConsumerProtocolAssignment.self,
     EndTxnMarker.self,
@@ -96,6 +94,8 @@ package enum MessageCatalog {
     KRaftVersionRecord.self,
     VotersRecord.self,
     DefaultPrincipalData.self,
+    RequestHeader.self,
+    ResponseHeader.self,
     LegacyOffsetCommitKey.self,
     LegacyOffsetCommitValue.self,
     OffsetCommitKey.self,

@@ -16,6 +16,7 @@ extension MessageReader {
   static let reservedElementLimit = 256
 
   /// A count that what is left could hold; nil is null.
+  @inline(never)
   private mutating func readCount(
     _ flexible: Bool, nullable: Bool, minimumSize: Int
   ) throws(ProtocolError) -> Int? {
@@ -30,6 +31,7 @@ extension MessageReader {
 
   // MARK: Structs
 
+  @inline(never)
   mutating func readNullableStructs<Element: Message>(
     _ flexible: Bool, _ version: Int16, minimumSize: Int, nullable: Bool = true
   ) throws(ProtocolError) -> [Element]? {
@@ -40,6 +42,7 @@ extension MessageReader {
     return elements
   }
 
+  @inline(never)
   mutating func readStructs<Element: Message>(
     _ flexible: Bool, _ version: Int16, minimumSize: Int
   ) throws(ProtocolError) -> [Element] {
@@ -50,6 +53,7 @@ extension MessageReader {
   }
 
   /// A struct that may be missing begins with a byte: negative for null.
+  @inline(never)
   mutating func readNullableStruct<Value: Message>(
     _ version: Int16, nullable: Bool = true
   ) throws(ProtocolError) -> Value? {
@@ -58,6 +62,7 @@ extension MessageReader {
   }
 
   /// In a tagged field the marker is an unsigned varint, and 0 is null.
+  @inline(never)
   mutating func readNullableTaggedStruct<Value: Message>(
     _ version: Int16, nullable: Bool = true
   ) throws(ProtocolError) -> Value? {
@@ -67,6 +72,7 @@ extension MessageReader {
 
   // MARK: Numbers, ids and strings
 
+  @inline(never)
   mutating func readNullableArray<Element: ArrayElement>(
     _ flexible: Bool, nullable: Bool = true
   ) throws(ProtocolError) -> [Element]? {
@@ -78,6 +84,7 @@ extension MessageReader {
     return elements
   }
 
+  @inline(never)
   mutating func readArray<Element: ArrayElement>(_ flexible: Bool) throws(ProtocolError) -> [Element] {
     guard let elements: [Element] = try readNullableArray(flexible) else { throw .unexpectedNull(at: offset) }
     return elements

@@ -23,6 +23,7 @@ struct IncomingTaggedField {
 }
 
 extension MessageReader {
+  @inline(never)
   mutating func readTaggedFieldCount() throws(ProtocolError) -> Int {
     let count = Int(try readUnsignedVarint())
     // Each takes a tag and a size at least.
@@ -30,6 +31,7 @@ extension MessageReader {
     return count
   }
 
+  @inline(never)
   mutating func readTaggedField() throws(ProtocolError) -> IncomingTaggedField {
     let tag = try readUnsignedVarint()
     let size = Int(try readUnsignedVarint())
@@ -38,6 +40,7 @@ extension MessageReader {
   }
 
   /// A section in which this release defines nothing.
+  @inline(never)
   mutating func readTaggedFields() throws(ProtocolError) -> [TaggedField] {
     let count = try readTaggedFieldCount()
     if count == 0 { return [] }

@@ -40,21 +40,30 @@ public struct MessageReader: Sendable {
     return value
   }
 
+  @inline(never)
   public mutating func readInt8() throws(ProtocolError) -> Int8 { try readInteger() }
+  @inline(never)
   public mutating func readInt16() throws(ProtocolError) -> Int16 { try readInteger() }
+  @inline(never)
   public mutating func readUInt16() throws(ProtocolError) -> UInt16 { try readInteger() }
+  @inline(never)
   public mutating func readInt32() throws(ProtocolError) -> Int32 { try readInteger() }
+  @inline(never)
   public mutating func readUInt32() throws(ProtocolError) -> UInt32 { try readInteger() }
+  @inline(never)
   public mutating func readInt64() throws(ProtocolError) -> Int64 { try readInteger() }
 
   /// Any byte but 0 is true.
+  @inline(never)
   public mutating func readBool() throws(ProtocolError) -> Bool { try readInt8() != 0 }
 
+  @inline(never)
   public mutating func readFloat64() throws(ProtocolError) -> Double {
     let bits: UInt64 = try readInteger()
     return Double(bitPattern: bits)
   }
 
+  @inline(never)
   public mutating func readUuid() throws(ProtocolError) -> Uuid {
     let high: UInt64 = try readInteger()
     let low: UInt64 = try readInteger()
@@ -63,6 +72,7 @@ public struct MessageReader: Sendable {
 
   // MARK: Varints
 
+  @inline(never)
   public mutating func readUnsignedVarint() throws(ProtocolError) -> UInt32 {
     let start = offset
     let wide = try readVarintBits(at: start, maximumByteCount: 5)
@@ -71,16 +81,19 @@ public struct MessageReader: Sendable {
   }
 
   /// Zigzag: 0, -1, 1, -2, …
+  @inline(never)
   public mutating func readVarint() throws(ProtocolError) -> Int32 {
     let bits = try readUnsignedVarint()
     return Int32(bitPattern: bits >> 1) ^ -Int32(bitPattern: bits & 1)
   }
 
+  @inline(never)
   public mutating func readVarlong() throws(ProtocolError) -> Int64 {
     let bits = try readVarintBits(at: offset, maximumByteCount: 10)
     return Int64(bitPattern: bits >> 1) ^ -Int64(bitPattern: bits & 1)
   }
 
+  @inline(never)
   private mutating func readVarintBits(at start: Int, maximumByteCount: Int) throws(ProtocolError) -> UInt64 {
     var value: UInt64 = 0
     for index in 0..<maximumByteCount {
@@ -97,6 +110,7 @@ public struct MessageReader: Sendable {
   // MARK: Lengths and slices
 
   /// The length of bytes, records or an array; nil is null. Not yet held against what is left.
+  @inline(never)
   mutating func readLength(_ flexible: Bool) throws(ProtocolError) -> Int? {
     if flexible { return try readCompactLength() }
     let length = try readInt32()
@@ -104,6 +118,7 @@ public struct MessageReader: Sendable {
     return Int(length)
   }
 
+  @inline(never)
   private mutating func readStringLength(_ flexible: Bool) throws(ProtocolError) -> Int? {
     if flexible {
       let length = try readCompactLength()
@@ -115,6 +130,7 @@ public struct MessageReader: Sendable {
     return Int(length)
   }
 
+  @inline(never)
   private mutating func readCompactLength() throws(ProtocolError) -> Int? {
     let encoded = try readUnsignedVarint()
     if encoded == 0 { return nil }
@@ -129,6 +145,7 @@ public struct MessageReader: Sendable {
   }
 
   /// The next bytes, sharing the frame's storage.
+  @inline(never)
   mutating func readSlice(_ length: Int) throws(ProtocolError) -> ByteBuffer {
     guard let slice = buffer.readSlice(length: length) else { throw .invalidLength(length, at: offset) }
     return slice
@@ -136,6 +153,7 @@ public struct MessageReader: Sendable {
 
   // MARK: Strings
 
+  @inline(never)
   public mutating func readNullableString(_ flexible: Bool, nullable: Bool = true) throws(ProtocolError) -> String? {
     guard let length = try readStringLength(flexible) else {
       if nullable { return nil }
@@ -150,6 +168,7 @@ public struct MessageReader: Sendable {
     return text
   }
 
+  @inline(never)
   public mutating func readString(_ flexible: Bool) throws(ProtocolError) -> String {
     guard let text = try readNullableString(flexible) else { throw .unexpectedNull(at: offset) }
     return text
@@ -158,6 +177,7 @@ public struct MessageReader: Sendable {
   // MARK: Bytes and records
 
   /// A slice that shares the frame's storage and so keeps all of it alive: copy what is to be kept.
+  @inline(never)
   public mutating func readNullableBytes(
     _ flexible: Bool, nullable: Bool = true
   ) throws(ProtocolError) -> ByteBuffer? {
@@ -168,11 +188,13 @@ public struct MessageReader: Sendable {
     return try readSlice(length)
   }
 
+  @inline(never)
   public mutating func readBytes(_ flexible: Bool) throws(ProtocolError) -> ByteBuffer {
     guard let bytes = try readNullableBytes(flexible) else { throw .unexpectedNull(at: offset) }
     return bytes
   }
 
+  @inline(never)
   public mutating func readRecords(_ flexible: Bool, nullable: Bool) throws(ProtocolError) -> RecordData? {
     guard let bytes = try readNullableBytes(flexible, nullable: nullable) else { return nil }
     return .bytes(bytes)

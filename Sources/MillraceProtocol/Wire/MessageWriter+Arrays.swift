@@ -3,6 +3,7 @@
 extension MessageWriter {
   // MARK: Structs
 
+  @inline(never)
   mutating func writeStructs<Element: Message>(
     _ elements: [Element], _ flexible: Bool, _ version: Int16
   ) throws(ProtocolError) {
@@ -10,6 +11,7 @@ extension MessageWriter {
     for element in elements { try element.write(to: &self, version: version) }
   }
 
+  @inline(never)
   mutating func writeNullableStructs<Element: Message>(
     _ elements: [Element]?, _ flexible: Bool, _ version: Int16, nullable: Bool = true, _ field: String = ""
   ) throws(ProtocolError) {
@@ -18,6 +20,7 @@ extension MessageWriter {
     try writeLength(nil, flexible)
   }
 
+  @inline(never)
   mutating func writeNullableStruct<Value: Message>(
     _ value: Value?, _ version: Int16, nullable: Bool = true, _ field: String = ""
   ) throws(ProtocolError) {
@@ -29,6 +32,7 @@ extension MessageWriter {
     try value.write(to: &self, version: version)
   }
 
+  @inline(never)
   mutating func writeNullableTaggedStruct<Value: Message>(
     _ value: Value?, _ version: Int16, nullable: Bool = true, _ field: String = ""
   ) throws(ProtocolError) {
@@ -42,6 +46,7 @@ extension MessageWriter {
 
   // MARK: Numbers, ids and strings
 
+  @inline(never)
   mutating func writeArray<Element: ArrayElement>(
     _ elements: [Element], _ flexible: Bool
   ) throws(ProtocolError) {
@@ -49,6 +54,7 @@ extension MessageWriter {
     for element in elements { try element.write(to: &self, flexible) }
   }
 
+  @inline(never)
   mutating func writeNullableArray<Element: ArrayElement>(
     _ elements: [Element]?, _ flexible: Bool
   ) throws(ProtocolError) {
@@ -56,6 +62,7 @@ extension MessageWriter {
     try writeLength(nil, flexible)
   }
 
+  @inline(never)
   mutating func writeNullableArray<Element: ArrayElement>(
     _ elements: [Element]?, _ flexible: Bool, nullable: Bool, _ field: String, _ version: Int16
   ) throws(ProtocolError) {

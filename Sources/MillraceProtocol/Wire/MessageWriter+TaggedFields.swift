@@ -20,21 +20,25 @@ struct OutgoingTaggedFields {
 
 extension MessageWriter {
   /// A section in which this release defines nothing.
+  @inline(never)
   mutating func writeTaggedFields(_ unknown: [TaggedField]) throws(ProtocolError) {
     if unknown.isEmpty { return writeUnsignedVarint(0) }
     var tags = beginTaggedFields(unknown, defined: 0)
     try endTaggedFields(&tags)
   }
 
+  @inline(never)
   mutating func writeTaggedFields(_ unknown: [TaggedField], _ flexible: Bool) throws(ProtocolError) {
     if flexible { try writeTaggedFields(unknown) } else { try refuse(unknown) }
   }
 
   /// A version without tagged fields cannot carry the ones that came in.
+  @inline(never)
   mutating func refuse(_ unknown: [TaggedField]) throws(ProtocolError) {
     if let first = unknown.first { throw .taggedFieldRefused(first.tag) }
   }
 
+  @inline(never)
   mutating func beginTaggedFields(_ unknown: [TaggedField], defined: UInt32) -> OutgoingTaggedFields {
     let sorted = unknown.count < 2 ? unknown : unknown.sorted { $0.tag < $1.tag }
     let tags = OutgoingTaggedFields(unknown: sorted[...], definedCount: defined, countIndex: buffer.writerIndex)
@@ -42,6 +46,7 @@ extension MessageWriter {
     return tags
   }
 
+  @inline(never)
   mutating func beginTaggedField(_ tag: UInt32, _ tags: inout OutgoingTaggedFields) {
     tags.count += 1
     writeUnsignedVarint(tag)
@@ -49,15 +54,18 @@ extension MessageWriter {
     writeInt8(0)
   }
 
+  @inline(never)
   mutating func endTaggedField(_ tags: inout OutgoingTaggedFields) {
     setVarint(at: tags.sizeIndex, to: UInt32(clamping: buffer.writerIndex - tags.sizeIndex - 1))
   }
 
+  @inline(never)
   mutating func endTaggedFields(_ tags: inout OutgoingTaggedFields) throws(ProtocolError) {
     while !tags.unknown.isEmpty { try writeFirstUnknown(&tags) }
     setVarint(at: tags.countIndex, to: tags.count)
   }
 
+  @inline(never)
   private mutating func writeFirstUnknown(_ tags: inout OutgoingTaggedFields) throws(ProtocolError) {
     let field = tags.unknown.removeFirst()
     guard field.tag >= tags.definedCount else { throw .taggedFieldRefused(field.tag) }

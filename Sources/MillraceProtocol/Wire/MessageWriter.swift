@@ -17,31 +17,44 @@ public struct MessageWriter: Sendable {
 
   // MARK: Fixed sizes
 
+  @inline(never)
   public mutating func writeInt8(_ value: Int8) { buffer.writeInteger(value) }
+  @inline(never)
   public mutating func writeInt16(_ value: Int16) { buffer.writeInteger(value) }
+  @inline(never)
   public mutating func writeUInt16(_ value: UInt16) { buffer.writeInteger(value) }
+  @inline(never)
   public mutating func writeInt32(_ value: Int32) { buffer.writeInteger(value) }
+  @inline(never)
   public mutating func writeUInt32(_ value: UInt32) { buffer.writeInteger(value) }
+  @inline(never)
   public mutating func writeInt64(_ value: Int64) { buffer.writeInteger(value) }
+  @inline(never)
   public mutating func writeBool(_ value: Bool) { buffer.writeInteger(value ? 1 as UInt8 : 0) }
+  @inline(never)
   public mutating func writeFloat64(_ value: Double) { buffer.writeInteger(value.bitPattern) }
 
+  @inline(never)
   public mutating func writeUuid(_ value: Uuid) {
     buffer.writeMultipleIntegers(value.high, value.low)
   }
 
   // MARK: Varints
 
+  @inline(never)
   public mutating func writeUnsignedVarint(_ value: UInt32) { writeVarintBits(UInt64(value)) }
 
+  @inline(never)
   public mutating func writeVarint(_ value: Int32) {
     writeVarintBits(UInt64(UInt32(bitPattern: value << 1 ^ value >> 31)))
   }
 
+  @inline(never)
   public mutating func writeVarlong(_ value: Int64) {
     writeVarintBits(UInt64(bitPattern: value << 1 ^ value >> 63))
   }
 
+  @inline(never)
   private mutating func writeVarintBits(_ value: UInt64) {
     var rest = value
     while rest >= 0x80 {
@@ -54,6 +67,7 @@ public struct MessageWriter: Sendable {
   // MARK: Lengths
 
   /// The length of bytes, records or an array; nil is null.
+  @inline(never)
   mutating func writeLength(_ length: Int?, _ flexible: Bool) throws(ProtocolError) {
     guard let length else {
       if flexible { writeUnsignedVarint(0) } else { writeInt32(-1) }
@@ -65,6 +79,7 @@ public struct MessageWriter: Sendable {
 
   // MARK: Strings
 
+  @inline(never)
   public mutating func writeString(_ value: String, _ flexible: Bool) throws(ProtocolError) {
     let length = value.utf8.count
     guard let short = Int16(exactly: length) else { throw .tooLong(length) }
@@ -72,11 +87,13 @@ public struct MessageWriter: Sendable {
     buffer.writeString(value)
   }
 
+  @inline(never)
   public mutating func writeNullableString(_ value: String?, _ flexible: Bool) throws(ProtocolError) {
     if let value { return try writeString(value, flexible) }
     if flexible { writeUnsignedVarint(0) } else { writeInt16(-1) }
   }
 
+  @inline(never)
   mutating func writeNullableString(
     _ value: String?, _ flexible: Bool, nullable: Bool, _ field: String, _ version: Int16
   ) throws(ProtocolError) {
@@ -86,16 +103,19 @@ public struct MessageWriter: Sendable {
 
   // MARK: Bytes and records
 
+  @inline(never)
   public mutating func writeBytes(_ value: ByteBuffer, _ flexible: Bool) throws(ProtocolError) {
     try writeLength(value.readableBytes, flexible)
     buffer.writeImmutableBuffer(value)
   }
 
+  @inline(never)
   public mutating func writeNullableBytes(_ value: ByteBuffer?, _ flexible: Bool) throws(ProtocolError) {
     if let value { return try writeBytes(value, flexible) }
     try writeLength(nil, flexible)
   }
 
+  @inline(never)
   mutating func writeNullableBytes(
     _ value: ByteBuffer?, _ flexible: Bool, nullable: Bool, _ field: String, _ version: Int16
   ) throws(ProtocolError) {
@@ -103,6 +123,7 @@ public struct MessageWriter: Sendable {
     try writeNullableBytes(value, flexible)
   }
 
+  @inline(never)
   mutating func writeRecords(
     _ value: RecordData?, _ flexible: Bool, nullable: Bool, _ field: String, _ version: Int16
   ) throws(ProtocolError) {
