@@ -2,6 +2,7 @@
 // and the timers; the server (or a client in the same process) brings the connections.
 
 import Logging
+import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
 import NIOCore
@@ -13,6 +14,7 @@ package final class Broker: Sendable {
   package let timers = Timers()
   package let store: LogStore
   package let topics = TopicTable()
+  package let catalog: CatalogRuntime
   package let advertised = AdvertisedListeners()
   package let fetchSessions: FetchSessionCache
   private let dispatcher = Dispatcher(routes: Dispatcher.all)
@@ -25,15 +27,22 @@ package final class Broker: Sendable {
     self.store = store
     self.logger = logger
     self.clock = clock
+    catalog = CatalogRuntime(
+      configuration: configuration, store: store, topics: topics, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
   }
 
-  package func start() { timers.start() }
+  /// Replays the metadata and opens the topics; returns when they can be served.
+  package func start() throws(CatalogError) {
+    timers.start()
+    try catalog.start()
+  }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not
   /// look for damage. Requests must have ended before.
   package func stop() {
     timers.stop()
+    catalog.stop()
     store.close(nowMs: clock.nowMs())
   }
 

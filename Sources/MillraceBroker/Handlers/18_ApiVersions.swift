@@ -15,7 +15,15 @@ struct ApiVersionsHandler: Handler {
       }
       context.connection.software = .init(name: request.clientSoftwareName, version: request.clientSoftwareVersion)
     }
-    reply.send(ApiVersionsResponse(apiKeys: broker.announcedVersions))
+    var response = ApiVersionsResponse(apiKeys: broker.announcedVersions)
+    if context.version >= 3 {
+      let features = broker.catalog.features
+      // A feature that begins at level 0 makes clients before version 4 fail (KIP-584).
+      response.supportedFeatures = features.supported.filter { $0.minVersion > 0 || context.version >= 4 }
+      response.finalizedFeatures = features.finalized
+      response.finalizedFeaturesEpoch = features.epoch
+    }
+    reply.send(response)
   }
 
   /// Letters, digits, '-' and '.', beginning and ending with a letter or digit (KIP-511).

@@ -25,14 +25,11 @@ package final class TopicTable: Sendable {
     }
   }
 
-  @discardableResult
-  package func remove(named name: String) -> Topic? {
-    let removed = snapshot.withLock { snapshot -> Topic? in
-      guard let topic = snapshot.byName.removeValue(forKey: name) else { return nil }
-      snapshot.byId[topic.id] = nil
-      return topic
+  /// Removes the topic with this id, and not another one that has its name by now.
+  package func remove(id: Uuid) {
+    snapshot.withLock { snapshot in
+      guard let topic = snapshot.byId.removeValue(forKey: id) else { return }
+      if snapshot.byName[topic.name]?.id == id { snapshot.byName[topic.name] = nil }
     }
-    removed?.partitions.forEach { $0.wakeWaiters() }
-    return removed
   }
 }

@@ -29,11 +29,14 @@ package struct Catalog: Sendable, Equatable {
   package private(set) var resolver: ConfigResolver
   /// What a topic without configs of its own has.
   package private(set) var topicDefaults: TopicConfiguration
+  /// `producer.id.expiration.ms`, which is no topic's but every log's.
+  package private(set) var producerIdExpirationMs: Int64
 
   package init(settings: CatalogSettings) {
     self.settings = settings
     resolver = ConfigResolver(started: settings.started)
     topicDefaults = TopicConfiguration(defaults: resolver)
+    producerIdExpirationMs = resolver.producerIdExpirationMs
   }
 
   // MARK: Looking things up
@@ -142,6 +145,7 @@ package struct Catalog: Sendable, Equatable {
       resolver.broker = configs[ConfigResource(.broker, String(settings.nodeId))] ?? [:]
       resolver.cluster = configs[ConfigResource(.broker, "")] ?? [:]
       topicDefaults = TopicConfiguration(defaults: resolver)
+      producerIdExpirationMs = resolver.producerIdExpirationMs
       return .brokerConfigs
     case .brokerLogger, .clientMetrics, .group: return .none
     }
@@ -178,5 +182,14 @@ package struct CatalogSettings: Sendable, Equatable {
     self.started = started
     self.defaultPartitionCount = defaultPartitionCount
     self.isTopicDeletionEnabled = isTopicDeletionEnabled
+  }
+}
+
+extension ConfigResolver {
+  fileprivate var producerIdExpirationMs: Int64 {
+    guard let definition = BrokerConfigs.definition("producer.id.expiration.ms"),
+      case .integer(let number) = broker(definition).value
+    else { preconditionFailure("producer.id.expiration.ms has no number") }
+    return number
   }
 }

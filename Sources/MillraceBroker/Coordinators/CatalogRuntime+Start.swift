@@ -1,0 +1,178 @@
+// Starting: replay the journal, compare it with the directories, open the topics. After a clean stop nothing of a
+// partition is read, so thousands of them cost only their objects.
+
+import MillraceCoordination
+import MillraceLog
+import MillraceProtocol
+import MillraceRecords
+import Synchronization
+
+extension CatalogRuntime {
+  /// Blocks until every topic can be served. Throws if the journal cannot be opened or written.
+  package func start() throws(CatalogError) {
+    worker.start(name: "millrace-catalog")
+    do throws(LogError) {
+      let journal = Journal(log: try openJournal(), leaderEpoch: Self.journalLeaderEpoch)
+      let removed = try replay(journal)
+      let found = findPartitions()
+      let reconciliation = reconcile(found, removed)
+      appendStart(journal, adopted: reconciliation.adopted)
+      for directory in reconciliation.toDelete { deletePartition(PartitionID(directory)) }
+      for directory in reconciliation.toSetAside { setAside(directory) }
+      openTopics(Set(found).subtracting(reconciliation.toDelete).subtracting(reconciliation.toSetAside))
+    } catch {
+      throw CatalogError(error)
+    }
+  }
+
+  // MARK: The journal
+
+  private func openJournal() throws(LogError) -> PartitionLog {
+    let id = PartitionID(topic: TopicName.clusterMetadata, partition: 0)
+    let topicId = TopicID(Uuid.metadataTopic)
+    // Never rolled away by age or size: the journal is kept whole.
+    let config = LogConfig(retentionMs: -1, retentionBytes: -1)
+    do throws(LogError) {
+      return try store.partition(id, topicId: topicId, config: config)
+    } catch .unknownPartition {
+      return try store.createPartition(id, topicId: topicId, config: config)
+    } catch {
+      throw error
+    }
+  }
+
+  /// Returns the topics whose removal was met.
+  private func replay(_ journal: Journal) throws(LogError) -> Set<Uuid> {
+    var catalog = state.withLock { $0.catalog }
+    var removed: Set<Uuid> = []
+    let logger = logger
+    try journal.replay { fact, offset, _ in
+      guard let value = fact.value else { return }
+      do {
+        let record = try MetadataRecord(from: value)
+        if case .removeTopic(let record) = record { removed.insert(record.topicId) }
+        catalog.apply(record, at: offset)
+      } catch {
+        logger.error("a metadata record cannot be read", metadata: ["offset": "\(offset)", "error": "\(error)"])
+      }
+    } damaged: { offset, reason in
+      logger.error("the metadata journal is damaged", metadata: ["offset": "\(offset)", "reason": "\(reason)"])
+    }
+    let end = journal.log.offsets.logEndOffset
+    state.withLock { state in
+      state.catalog = catalog
+      state.journal = journal
+      state.journalEnd = end
+    }
+    return removed
+  }
+
+  /// Journals the start and what was adopted, and waits until that is durable: the raised leader epochs must not be
+  /// forgotten once they are used. A disk that takes nothing, since it is full, does not keep the broker from serving
+  /// what it has; then these facts are true for this run only.
+  private func appendStart(_ journal: Journal, adopted: [MetadataRecord]) {
+    if !adopted.isEmpty {
+      logger.warning("partitions that the metadata did not know are adopted", metadata: ["facts": "\(adopted.count)"])
+    }
+    let endpoints = configuration.listeners.map { listener in
+      RegisterBrokerRecord.BrokerEndpoint(
+        name: listener.name, host: listener.advertisedHost, port: listener.advertisedPort, securityProtocol: 0)
+    }
+    let end = state.withLock { state -> Int64? in
+      let base = state.journalEnd
+      let start = state.catalog.decideStart(
+        wasCleanlyStopped: store.wasCleanlyStopped, incarnation: .random(), endpoints: endpoints,
+        rack: configuration.rack, nextOffset: base)
+      let records = start.records + adopted
+      for (index, record) in records.enumerated() { state.catalog.apply(record, at: base + Int64(index)) }
+      do throws(LogError) {
+        state.journalEnd = try journal.append(try records.map(Self.fact), nowMs: clock.nowMs())
+        return state.journalEnd
+      } catch {
+        logger.error("the metadata journal takes no facts", metadata: ["error": "\(error)"])
+        return nil
+      }
+    }
+    guard let end else { return }
+    do throws(LogError) {
+      try waitUntilDurable(through: end)
+    } catch {
+      logger.error("the metadata journal does not become durable", metadata: ["error": "\(error)"])
+    }
+  }
+
+  // MARK: The directories
+
+  private func findPartitions() -> [FoundPartition] {
+    let catalog = state.withLock { $0.catalog }
+    return store.existingPartitions().compactMap { id, topicId -> FoundPartition? in
+      guard id.topic != TopicName.clusterMetadata else { return nil }
+      var topicId = topicId
+      if topicId == nil {
+        // Not read after a clean stop, where it matters only for what the journal does not know.
+        let isKnown = catalog.topic(named: id.topic).map { Int(id.partition) < $0.partitionCount } ?? false
+        if !isKnown { topicId = store.recordedTopicId(of: id) }
+      }
+      return FoundPartition(topic: id.topic, partition: id.partition, topicId: topicId.map { Uuid($0) })
+    }
+  }
+
+  private func reconcile(_ found: [FoundPartition], _ removed: Set<Uuid>) -> Reconciliation {
+    let catalog = state.withLock { $0.catalog }
+    var random = SystemRandomNumberGenerator()
+    return catalog.reconcile(with: found, removed: removed, random: &random)
+  }
+
+  private func setAside(_ directory: FoundPartition) {
+    do throws(LogError) {
+      try store.setAside(PartitionID(directory))
+      logger.warning(
+        "a partition that contradicts the metadata is set aside", metadata: ["partition": "\(PartitionID(directory))"])
+    } catch {
+      logger.error(
+        "cannot set a partition aside", metadata: ["partition": "\(PartitionID(directory))", "error": "\(error)"])
+    }
+  }
+
+  private func openTopics(_ found: Set<FoundPartition>) {
+    let catalog = state.withLock { $0.catalog }
+    let onDisk = Set(found.map { PartitionID($0) })
+    var logs: [PartitionLog] = []
+    for topic in catalog.topics.values {
+      let opened = open(topic, catalog, onDisk)
+      logs += opened
+      state.withLock { state in
+        let partitions = opened.enumerated().map { index, log in
+          Partition(index: Int32(index), log: log, leaderEpoch: catalog.leaderEpoch(topic, index))
+        }
+        state.partitions[topic.id] = partitions
+        if !partitions.isEmpty { topics.put(visible(topic, partitions, catalog)) }
+      }
+    }
+    if !store.wasCleanlyStopped { store.recover(logs) }
+  }
+
+  /// The logs of the topic's partitions; fewer, if a directory is missing and cannot be made now.
+  private func open(_ topic: CatalogTopic, _ catalog: Catalog, _ onDisk: Set<PartitionID>) -> [PartitionLog] {
+    let config = logConfig(of: topic, catalog)
+    let topicId = TopicID(topic.id)
+    var logs: [PartitionLog] = []
+    do throws(LogError) {
+      for index in 0..<Int32(topic.partitionCount) {
+        let id = PartitionID(topic: topic.name, partition: index)
+        if !onDisk.contains(id) {
+          logger.warning("a partition without a directory is made", metadata: ["partition": "\(id)"])
+          _ = try store.createPartition(id, topicId: topicId, config: config)
+        }
+        logs.append(try store.partition(id, topicId: topicId, config: config))
+      }
+    } catch {
+      logger.error("cannot open a topic", metadata: ["topic": "\(topic.name)", "error": "\(error)"])
+    }
+    return logs
+  }
+}
+
+extension PartitionID {
+  init(_ directory: FoundPartition) { self.init(topic: directory.topic, partition: directory.partition) }
+}

@@ -1,0 +1,99 @@
+// A log of a coordinator's facts, read from the start when the broker starts and appended to from then on: the
+// metadata journal, a partition of __consumer_offsets. One decision is one batch, so it is all there after a crash or
+// not at all.
+
+import MillraceLog
+import MillraceRecords
+import NIOCore
+
+package struct Journal: Sendable {
+  /// How much is read at a time while replaying.
+  private static let readSize = 1 << 20
+
+  package let log: PartitionLog
+  /// Written into every batch.
+  package let leaderEpoch: Int32
+
+  package init(log: PartitionLog, leaderEpoch: Int32) {
+    self.log = log
+    self.leaderEpoch = leaderEpoch
+  }
+
+  package struct Fact: Sendable {
+    package var key: ByteBuffer?
+    package var value: ByteBuffer?
+
+    package init(key: ByteBuffer? = nil, value: ByteBuffer?) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  /// Appends facts as one batch and returns the offset behind them. They are durable when the log says so
+  /// (`log.whenDurable(through:)`), and have to be applied at once.
+  package func append(_ facts: [Fact], nowMs: Int64) throws(LogError) -> Int64 {
+    precondition(!facts.isEmpty, "a batch has at least one record")
+    var builder = BatchBuilder()
+    for fact in facts {
+      builder.append(
+        key: fact.key.map { Array($0.readableBytesView) }, value: fact.value.map { Array($0.readableBytesView) },
+        timestamp: nowMs)
+    }
+    let batch: [UInt8]
+    do {
+      batch = try builder.build()
+    } catch {
+      preconditionFailure("an uncompressed batch cannot fail to compress: \(error)")
+    }
+    let result = batch.withUnsafeBytes { bytes -> Result<AppendResult, LogError> in
+      do throws(LogError) {
+        guard let header = try? BatchHeader(parsing: bytes) else { throw .invalidBatch }
+        return .success(
+          try log.append(bytes, header: header, leaderEpoch: leaderEpoch, nowMs: nowMs, origin: .coordinator))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get().lastOffset + 1
+  }
+
+  /// Calls `body` with every fact from the start of the log, in order. A batch that cannot be read loses what it said:
+  /// `damaged` is told where, and the replay goes on behind it.
+  package func replay(
+    _ body: (_ fact: Fact, _ offset: Int64, _ timestamp: Int64) -> Void,
+    damaged: (_ offset: Int64, _ reason: String) -> Void
+  ) throws(LogError) {
+    var offset = log.offsets.logStartOffset
+    while true {
+      let plan = try log.read(from: offset, maxBytes: Self.readSize, minOneBatch: true, isolation: .readUncommitted)
+      if plan.isEmpty { return }
+      let bytes = try plan.load()
+      bytes.withUnsafeBytes { Self.replay($0, from: offset, body, damaged) }
+      guard plan.nextOffset > offset else { return }
+      offset = plan.nextOffset
+    }
+  }
+
+  private static func replay(
+    _ bytes: UnsafeRawBufferPointer, from start: Int64, _ body: (Fact, Int64, Int64) -> Void,
+    _ damaged: (Int64, String) -> Void
+  ) {
+    var batches = BatchIterator(bytes, verifiesChecksums: true)
+    var offset = start
+    while true {
+      do throws(BatchError) {
+        guard let (batch, _) = try batches.next() else { return }
+        offset = batch.header.lastOffset + 1
+        guard !batch.header.isControl else { continue }
+        let base = batch.header.baseOffset
+        try batch.forEachRecord { record in
+          let fact = Fact(
+            key: record.key.map { ByteBuffer(bytes: $0) }, value: record.value.map { ByteBuffer(bytes: $0) })
+          body(fact, base + Int64(record.offsetDelta), record.timestamp)
+        }
+      } catch {
+        damaged(offset, "\(error)")
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import Foundation
+import MillraceCoordination
+import MillraceLog
+import MillraceProtocol
+import Testing
+
+@testable import MillraceBroker
+
+/// What a crash, or somebody with a file manager, can leave behind.
+@Suite struct `Metadata across restarts` {
+  @Test func `a crash keeps what was acknowledged and raises every leader epoch once`() async throws {
+    let broker = try TestBroker()
+    let id = try await broker.create("orders", partitions: 2)
+    broker.crash()
+    let again = try TestBroker(in: broker.directory)
+    let topic = try #require(try await again.metadata(["orders"]).topics.first)
+    #expect(topic.topicId == id)
+    #expect(topic.partitions.map(\.leaderEpoch) == [1, 1])
+    try await again.create("later")
+    #expect(again.broker.topics.topic(named: "later")?.partition(0)?.leaderEpoch == 0)
+    again.stop()
+    let third = try TestBroker(in: broker.directory)
+    #expect(third.broker.topics.topic(named: "orders")?.partition(0)?.leaderEpoch == 1)
+    third.stop()
+  }
+
+  @Test func `a topic in the journal without its directory gets it`() async throws {
+    let broker = try TestBroker()
+    let id = try await broker.create("orders", partitions: 2)
+    broker.stop()
+    try broker.directory.remove("orders-1")
+    let again = try TestBroker(in: broker.directory)
+    #expect(again.broker.topics.topic(id: id)?.partitions.count == 2)
+    #expect(again.directory.names.contains("orders-1"))
+    again.stop()
+  }
+
+  @Test(arguments: [true, false])
+  func `without its journal the broker adopts its topics from their directories`(isClean: Bool) async throws {
+    let broker = try TestBroker()
+    let id = try await broker.create("orders", partitions: 3)
+    if isClean { broker.stop() } else { broker.crash() }
+    try broker.directory.remove("__cluster_metadata-0")
+    let again = try TestBroker(in: broker.directory)
+    let topic = try #require(again.broker.topics.topic(named: "orders"))
+    #expect(topic.id == id)
+    #expect(topic.partitions.count == 3)
+    again.stop()
+    let third = try TestBroker(in: broker.directory)
+    #expect(third.broker.topics.topic(named: "orders")?.id == id, "the adoption was journaled")
+    third.stop()
+  }
+
+  @Test func `a deletion that a crash interrupted is finished`() async throws {
+    let broker = try TestBroker()
+    try await broker.create("orders")
+    try broker.directory.copy("orders-0", to: "saved")
+    try await broker.delete("orders")
+    broker.stop()
+    try broker.directory.copy("saved", to: "orders-0")
+    try broker.directory.remove("saved")
+    let again = try TestBroker(in: broker.directory)
+    #expect(again.broker.topics.topic(named: "orders") == nil)
+    again.stop()
+    #expect(!broker.directory.names.contains("orders-0"))
+  }
+
+  @Test func `a directory that contradicts the journal is set aside with its data`() async throws {
+    let broker = try TestBroker()
+    try await broker.create("orders")
+    broker.stop()
+    let metadata = "version: 0\ntopic_id: \(Uuid(high: 5, low: 6))"
+    try FileManager.default.createDirectory(
+      atPath: "\(broker.directory.path)/orders-7", withIntermediateDirectories: true)
+    try metadata.write(
+      toFile: "\(broker.directory.path)/orders-7/partition.metadata", atomically: true, encoding: .utf8)
+    let again = try TestBroker(in: broker.directory)
+    #expect(again.broker.topics.topic(named: "orders")?.partitions.count == 1)
+    again.stop()
+    #expect(!broker.directory.names.contains("orders-7"))
+    #expect(broker.directory.names.contains { $0.hasPrefix("orders-7.") && $0.hasSuffix("-stray") })
+  }
+
+  @Test func `deleting and creating at random is the same after every restart`() async throws {
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var random = SplitMix64(state: seed)
+    let directory = TemporaryDirectory()
+    var expected: [String: (Uuid, Int)] = [:]
+    for round in 0..<6 {
+      let broker = try TestBroker(in: directory)
+      let visible = Dictionary(
+        uniqueKeysWithValues: broker.broker.topics.all.map { ($0.name, ($0.id, $0.partitions.count)) })
+      #expect(visible.mapValues(\.0) == expected.mapValues(\.0), "seed \(seed) round \(round)")
+      #expect(visible.mapValues(\.1) == expected.mapValues(\.1), "seed \(seed) round \(round)")
+      for _ in 0..<25 {
+        let name = "t\(Int.random(in: 0..<5, using: &random))"
+        if expected.removeValue(forKey: name) != nil {
+          try await broker.delete(name)
+        } else {
+          let count = Int.random(in: 1...3, using: &random)
+          expected[name] = (try await broker.create(name, partitions: Int32(count)), count)
+        }
+      }
+      if Bool.random(using: &random) { broker.stop() } else { broker.crash() }
+    }
+  }
+
+  private struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var z = state
+      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+      return z ^ (z >> 31)
+    }
+  }
+}
