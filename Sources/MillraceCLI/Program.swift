@@ -10,6 +10,7 @@ struct Program: AsyncParsableCommand {
     abstract: "A log broker that speaks the Kafka protocol, and the tools to work with it.",
     version: "millrace \(Version.current)",
     groupedSubcommands: [
+      CommandGroup(name: "The broker", subcommands: [Serve.self]),
       CommandGroup(name: "Topics", subcommands: [Topics.self, GetOffsets.self, DeleteRecords.self]),
       CommandGroup(name: "Groups and configs", subcommands: [Groups.self, Configs.self]),
       CommandGroup(name: "The cluster", subcommands: [ApiVersions.self, LogDirs.self]),

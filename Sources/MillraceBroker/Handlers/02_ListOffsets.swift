@@ -56,7 +56,7 @@ struct ListOffsetsHandler: Handler {
           guard let partition = context.broker.topics.topic(named: topic.name)?.partition(asked.partitionIndex) else {
             return Self.failure(asked, .unknownTopicOrPartition)
           }
-          return Self.answer(asked, partition, isolation)
+          return Self.answer(asked, partition, isolation, context.version)
         })
     }
     reply.send(ListOffsetsResponse(topics: topics))
@@ -68,7 +68,8 @@ struct ListOffsetsHandler: Handler {
   }
 
   private static func answer(
-    _ asked: ListOffsetsRequest.ListOffsetsPartition, _ partition: Partition, _ isolation: Isolation
+    _ asked: ListOffsetsRequest.ListOffsetsPartition, _ partition: Partition, _ isolation: Isolation,
+    _ version: Int16
   ) -> Answer {
     if let code = epochError(asked.currentLeaderEpoch, current: partition.leaderEpoch) { return failure(asked, code) }
     let log = partition.log
@@ -77,7 +78,7 @@ struct ListOffsetsHandler: Handler {
     func found(_ offset: Int64, timestamp: Int64 = -1, epoch: Int32) -> Answer {
       Answer(
         partitionIndex: asked.partitionIndex, errorCode: ErrorCode.none.rawValue, timestamp: timestamp,
-        offset: offset, leaderEpoch: epoch)
+        offset: offset, leaderEpoch: version >= 4 ? epoch : -1)
     }
     do {
       switch asked.timestamp {

@@ -42,3 +42,34 @@ extension LogError {
     return !isRefusal && !error.isTooManyOpenFiles
   }
 }
+
+extension LogError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .offsetOutOfRange(let requested, let start, let end): "offset \(requested) is not within \(start) to \(end)"
+    case .outOfOrderSequence(let id, let expected, let found):
+      "producer \(id) sent sequence \(found) where \(expected) is next"
+    case .invalidProducerEpoch(let id, let current, let found):
+      "producer \(id) has epoch \(current) by now and came with \(found)"
+    case .invalidTransactionState(let id): "producer \(id) has no transaction that this batch could belong to"
+    case .transactionCoordinatorFenced(let id, let current, let found):
+      "the coordinator of producer \(id) has epoch \(current) by now and came with \(found)"
+    case .recordTooLarge(let count, let limit): "a batch of \(count) bytes does not fit a segment of \(limit)"
+    case .invalidBatch: "the header of the batch does not hold together"
+    case .corrupt(let path, let position): "\(path) is damaged at byte \(position)"
+    case .storage(let error): error.description
+    case .inconsistentTopicId(let id, let onDisk): "partition \(id) on disk belongs to the topic with id \(onDisk)"
+    case .unknownPartition(let id): "there is no partition \(id)"
+    case .partitionExists(let id): "partition \(id) exists"
+    case .deleted: "the partition was deleted"
+    case .closed: "the log is closed"
+    case .noDataDirectory: "no data directory is configured: set log.dirs"
+    case .directoryInUse(let path):
+      "the data directory \(path) is in use by another broker: stop that one, or set log.dirs to another directory"
+    case .differentCluster(let path, let found, let expected):
+      "the data directory \(path) belongs to cluster \(found), not \(expected): correct cluster.id or log.dirs"
+    case .differentBroker(let path, let found, let expected):
+      "the data directory \(path) belongs to broker \(found), not \(expected): correct node.id or log.dirs"
+    }
+  }
+}
