@@ -2,20 +2,23 @@
 #include "CMillraceCodecs.h"
 #include <stdatomic.h>
 
-static uint32_t choose(uint32_t crc, const void *bytes, size_t count);
+static _Atomic(const millrace_crc32c_implementation *) chosen = NULL;
 
-static _Atomic(millrace_crc32c_function) chosen = choose;
+// Threads that arrive together all find and store the same answer, so no lock is needed.
+static const millrace_crc32c_implementation *choose(void) {
+  const millrace_crc32c_implementation *implementation = millrace_crc32c_hardware();
+  if (implementation == NULL) implementation = millrace_crc32c_portable();
+  atomic_store_explicit(&chosen, implementation, memory_order_relaxed);
+  return implementation;
+}
 
-// Threads that arrive together all find and store the same function, so no lock is needed.
-static uint32_t choose(uint32_t crc, const void *bytes, size_t count) {
-  millrace_crc32c_function function = millrace_crc32c_hardware();
-  if (function == NULL) function = millrace_crc32c_portable;
-  atomic_store_explicit(&chosen, function, memory_order_relaxed);
-  return function(crc, bytes, count);
+static inline const millrace_crc32c_implementation *implementation(void) {
+  const millrace_crc32c_implementation *known = atomic_load_explicit(&chosen, memory_order_relaxed);
+  return known != NULL ? known : choose();
 }
 
 uint32_t millrace_crc32c(uint32_t crc, const void *bytes, size_t count) {
-  return atomic_load_explicit(&chosen, memory_order_relaxed)(crc, bytes, count);
+  return implementation()->checksum(crc, bytes, count);
 }
 
-int millrace_crc32c_is_accelerated(void) { return millrace_crc32c_hardware() != NULL; }
+uint32_t millrace_crc32c_shift(uint32_t difference, size_t count) { return implementation()->shift(difference, count); }

@@ -71,9 +71,9 @@ TARGET static inline __attribute__((always_inline)) uint64_t lanes(
   return step8(0, product(a, two) ^ product(b, one)) ^ c;
 }
 
-TARGET static uint32_t hardware(uint32_t checksum, const void *bytes, size_t count) {
+TARGET static uint32_t checksum(uint32_t crc_so_far, const void *bytes, size_t count) {
   const uint8_t *p = bytes;
-  uint64_t crc = (uint32_t)~checksum;
+  uint64_t crc = (uint32_t)~crc_so_far;
   for (; count >= 3 * 4096; count -= 3 * 4096, p += 3 * 4096) crc = lanes(crc, p, 4096, 0x82f89c77, 0x54a86326);
   for (; count >= 3 * 512; count -= 3 * 512, p += 3 * 512) crc = lanes(crc, p, 512, 0xdd7e3b0c, 0x170076fa);
   for (; count >= 3 * 64; count -= 3 * 64, p += 3 * 64) crc = lanes(crc, p, 64, 0x9e4addf8, 0x0d3b6092);
@@ -82,7 +82,24 @@ TARGET static uint32_t hardware(uint32_t checksum, const void *bytes, size_t cou
   return ~(uint32_t)crc;
 }
 
-millrace_crc32c_function millrace_crc32c_hardware(void) { return available() ? hardware : NULL; }
+// x^(8 * 2^k - 33) modulo the polynomial. x has the order 2^31 - 1, so k counts modulo 31.
+static const uint32_t power_of_bytes[31] = {
+    0xbf818109, 0x780d5a4d, 0x05ec76f1, 0x00000001, 0x493c7d27, 0xba4fc28e, 0x9e4addf8, 0x0d3b6092,
+    0xb9e02b86, 0xdd7e3b0c, 0x170076fa, 0xa51b6135, 0x82f89c77, 0x54a86326, 0x1dc403cc, 0x5ae703ab,
+    0xc5013a36, 0xac2ac6dd, 0x9b4615a9, 0x688d1c61, 0xf6af14e6, 0xb6ffe386, 0xb717425b, 0x478b0d30,
+    0x54cc62e5, 0x7b2102ee, 0x8a99adef, 0xa7568c8f, 0xd610d67e, 0x6b086b3f, 0xd94f3c0b,
+};
+
+TARGET static uint32_t shift(uint32_t difference, size_t count) {
+  for (int k = 0; count != 0; count >>= 1, k = k == 30 ? 0 : k + 1)
+    if (count & 1) difference = (uint32_t)step8(0, product(difference, power_of_bytes[k]));
+  return difference;
+}
+
+const millrace_crc32c_implementation *millrace_crc32c_hardware(void) {
+  static const millrace_crc32c_implementation hardware = {checksum, shift};
+  return available() ? &hardware : NULL;
+}
 #else
-millrace_crc32c_function millrace_crc32c_hardware(void) { return NULL; }
+const millrace_crc32c_implementation *millrace_crc32c_hardware(void) { return NULL; }
 #endif

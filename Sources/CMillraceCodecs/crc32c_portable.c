@@ -24,7 +24,7 @@ static void fill_table(void) {
     }
 }
 
-uint32_t millrace_crc32c_portable(uint32_t crc, const void *bytes, size_t count) {
+static uint32_t checksum(uint32_t crc, const void *bytes, size_t count) {
   pthread_once(&table_once, fill_table);
   const uint8_t *p = bytes;
   crc = ~crc;
@@ -55,8 +55,13 @@ static const uint32_t power_of_bytes[31] = {
     0xd289cabe, 0xe94ca9bc, 0x05b74f3f, 0xa51e1f42, 0x40000000, 0x20000000, 0x08000000,
 };
 
-uint32_t millrace_crc32c_shift(uint32_t difference, size_t count) {
+static uint32_t shift(uint32_t difference, size_t count) {
   for (int k = 0; count != 0; count >>= 1, k = k == 30 ? 0 : k + 1)
     if (count & 1) difference = multiply(difference, power_of_bytes[k]);
   return difference;
+}
+
+const millrace_crc32c_implementation *millrace_crc32c_portable(void) {
+  static const millrace_crc32c_implementation portable = {checksum, shift};
+  return &portable;
 }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct `CRC-32C` {
   static func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { CRC32C.checksum($0) } }
   static func portable(_ bytes: [UInt8]) -> UInt32 {
-    bytes.withUnsafeBytes { millrace_crc32c_portable(0, $0.baseAddress, $0.count) }
+    bytes.withUnsafeBytes { millrace_crc32c_portable().pointee.checksum(0, $0.baseAddress, $0.count) }
   }
 
   /// RFC 3720, appendix B.4, and the usual check value.
@@ -45,7 +45,8 @@ import Testing
         let start = UInt32(truncatingIfNeeded: random.next())
         let bytes = noise.baseAddress! + offset
         #expect(
-          hardware(start, bytes, length) == millrace_crc32c_portable(start, bytes, length),
+          hardware.pointee.checksum(start, bytes, length)
+            == millrace_crc32c_portable().pointee.checksum(start, bytes, length),
           "length \(length), offset \(offset), start \(start)")
       }
     }
@@ -69,6 +70,9 @@ import Testing
       let difference = Self.checksum(before) ^ Self.checksum(after)
       let moved = Self.checksum(before + rest) ^ CRC32C.shift(difference, over: length)
       #expect(moved == Self.checksum(after + rest), "length \(length)")
+      for implementation in [millrace_crc32c_portable(), millrace_crc32c_hardware()].compactMap(\.self) {
+        #expect(implementation.pointee.shift(difference, length) == CRC32C.shift(difference, over: length))
+      }
     }
   }
 }

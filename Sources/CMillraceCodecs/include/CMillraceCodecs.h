@@ -15,17 +15,18 @@
 /// Uses the SSE 4.2 or ARMv8 CRC instructions where the processor has them.
 uint32_t millrace_crc32c(uint32_t crc, const void *bytes, size_t count);
 
-/// The same by table, for processors without the instructions and for tests.
-uint32_t millrace_crc32c_portable(uint32_t crc, const void *bytes, size_t count);
-
-/// Whether `millrace_crc32c` runs on the processor's instructions.
-int millrace_crc32c_is_accelerated(void);
-
 /// What an exclusive-or of the CRC register with `difference` becomes after `count` more bytes. The checksums of two
 /// messages of one length differ by exactly that, which lets a few early bytes change without reading the rest again.
 uint32_t millrace_crc32c_shift(uint32_t difference, size_t count);
 
-/// The instructions' path, NULL where this processor has none. Internal, here for the tests.
-typedef uint32_t (*millrace_crc32c_function)(uint32_t crc, const void *bytes, size_t count);
-millrace_crc32c_function millrace_crc32c_hardware(void);
+/// One way of computing both, for the choice between them and for tests.
+typedef struct {
+  uint32_t (*checksum)(uint32_t crc, const void *bytes, size_t count);
+  uint32_t (*shift)(uint32_t difference, size_t count);
+} millrace_crc32c_implementation;
+
+/// By table, for any processor.
+const millrace_crc32c_implementation *millrace_crc32c_portable(void);
+/// By the processor's instructions, NULL where it has none. Asks the processor, which is slow: keep the answer.
+const millrace_crc32c_implementation *millrace_crc32c_hardware(void);
 #endif

@@ -1,7 +1,5 @@
 // Compresses and decompresses record sections on any thread, with codecs borrowed from a small pool.
 
-import Synchronization
-
 package enum Compression {
   /// What a batch may decompress to unless the caller says otherwise: more than any client makes (librdkafka's consumer
   /// stops at 100 MB), and small enough for a decompression bomb to end in an error and not in an empty machine.

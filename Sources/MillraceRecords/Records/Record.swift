@@ -14,29 +14,30 @@ package struct Record {
   package let section: UnsafeRawBufferPointer
   /// Where the record begins in the section, its length prefix included.
   package let start: Int
-  /// Bytes of the record, its length prefix included.
-  package let sizeInBytes: Int
-  /// Not used by Kafka so far: always 0.
-  package let attributes: Int8
-  package let offsetDelta: Int32
-  package let timestampDelta: Int64
+  let fields: RecordFields
   package let offset: Int64
   /// The batch's append time when its timestamps are the broker's.
   package let timestamp: Int64
 
-  let keyStart: Int
-  /// Negative for null.
-  let keyCount: Int
-  let valueStart: Int
-  let valueCount: Int
-  package let headerCount: Int
-  let headersStart: Int
+  /// Bytes of the record, its length prefix included.
+  package var sizeInBytes: Int { fields.next &- start }
+  /// Not used by Kafka so far: always 0.
+  package var attributes: Int8 { Int8(bitPattern: fields.attributes) }
+  package var offsetDelta: Int32 { fields.offsetDelta }
+  package var timestampDelta: Int64 { fields.timestampDelta }
+  package var headerCount: Int { fields.headerCount }
 
-  package var hasKey: Bool { keyCount >= 0 }
-  package var hasValue: Bool { valueCount >= 0 }
+  package var hasKey: Bool { fields.keyCount >= 0 }
+  package var hasValue: Bool { fields.valueCount >= 0 }
 
-  package var keyRange: Range<Int>? { keyCount < 0 ? nil : keyStart..<(keyStart &+ keyCount) }
-  package var valueRange: Range<Int>? { valueCount < 0 ? nil : valueStart..<(valueStart &+ valueCount) }
+  package var keyRange: Range<Int>? {
+    hasKey ? fields.keyStart..<(fields.keyStart &+ fields.keyCount) : nil
+  }
+  package var valueRange: Range<Int>? {
+    hasValue ? fields.valueStart..<(fields.valueStart &+ fields.valueCount) : nil
+  }
+  /// Where the header count is.
+  private var headersStart: Int { fields.valueStart &+ max(0, fields.valueCount) }
 
   package var key: UnsafeRawBufferPointer? {
     keyRange.map { UnsafeRawBufferPointer(rebasing: section[$0]) }

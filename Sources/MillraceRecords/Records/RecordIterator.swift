@@ -12,7 +12,7 @@ package struct RecordIterator {
   let baseOffset: Int64
   let baseTimestamp: Int64
   let appendTime: Int64?
-  var cursor: RecordCursor
+  private var position = 0
 
   /// An iterator over `section`, the decompressed records of the batch that `header` begins.
   package init(_ section: UnsafeRawBufferPointer, of header: BatchHeader) {
@@ -21,48 +21,32 @@ package struct RecordIterator {
     baseOffset = header.baseOffset
     baseTimestamp = header.baseTimestamp
     appendTime = header.timestampType == .logAppendTime ? header.maxTimestamp : nil
-    cursor = RecordCursor(section)
   }
 
   package mutating func next() throws(BatchError) -> Record? {
     guard index < count else {
       // A negative count is a lie of its own, and so are bytes after the last record.
-      guard index == count, cursor.remaining == 0 else { throw stop(.excessRecordBytes) }
+      guard index == count, position == section.count else { throw stop(.excessRecordBytes) }
       return nil
     }
-    guard cursor.remaining > 0 else { throw stop(.missingRecords(declared: count, found: index)) }
-    let start = cursor.position
-    let length = Int(cursor.readVarint())
-    let bodyStart = cursor.position
-    guard !cursor.hasFailed, length > 0, length <= cursor.remaining else { throw stop(.malformedRecord(index: index)) }
-    let sectionEnd = cursor.end
-    cursor.end = bodyStart &+ length
-
-    let attributes = Int8(bitPattern: cursor.readByte())
-    let timestampDelta = cursor.readVarlong()
-    let offsetDelta = cursor.readVarint()
-    let keyCount = cursor.skipBytes()
-    let keyEnd = cursor.position
-    let valueCount = cursor.skipBytes()
-    let valueEnd = cursor.position
-    let headerCount = cursor.skipHeaders()
-    guard !cursor.hasFailed, cursor.remaining == 0 else { throw stop(.malformedRecord(index: index)) }
-    cursor.end = sectionEnd
+    // An empty section may have no address.
+    guard position < section.count, let base = section.baseAddress else {
+      throw stop(.missingRecords(declared: count, found: index))
+    }
+    let start = position
+    let fields = RecordFields(base, at: start, end: section.count)
+    guard fields.next >= 0 else { throw stop(.malformedRecord(index: index)) }
+    position = fields.next
     index &+= 1
-
     return Record(
-      section: section, start: start, sizeInBytes: cursor.position &- start, attributes: attributes,
-      offsetDelta: offsetDelta, timestampDelta: timestampDelta, offset: baseOffset &+ Int64(offsetDelta),
-      timestamp: appendTime ?? (baseTimestamp &+ timestampDelta), keyStart: keyEnd &- keyCount, keyCount: keyCount,
-      valueStart: valueEnd &- valueCount, valueCount: valueCount, headerCount: headerCount,
-      headersStart: valueEnd)
+      section: section, start: start, fields: fields, offset: baseOffset &+ Int64(fields.offsetDelta),
+      timestamp: appendTime ?? (baseTimestamp &+ fields.timestampDelta))
   }
 
   /// Makes the iterator yield nothing more.
   private mutating func stop(_ error: BatchError) -> BatchError {
     index = count
-    cursor.fail()
-    cursor.position = cursor.end
+    position = section.count
     return error
   }
 }

@@ -55,6 +55,16 @@ package struct ProduceRules: Sendable {
   }
 }
 
+extension ProduceRules {
+  /// The create times that a record may have at `nowMs`. Differences that no timestamp can have mean no limit.
+  func timestamps(at nowMs: Int64) -> ClosedRange<Int64> {
+    let (earliest, noEarliest) = nowMs.subtractingReportingOverflow(timestampBeforeMaxMs)
+    let (latest, noLatest) = nowMs.addingReportingOverflow(timestampAfterMaxMs)
+    let lower = noEarliest ? .min : earliest
+    return lower...max(lower, noLatest ? .max : latest)
+  }
+}
+
 /// A topic's `compression.type`.
 package enum TopicCompression: Sendable, Hashable {
   /// Batches stay as their producer made them.

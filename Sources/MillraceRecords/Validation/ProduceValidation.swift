@@ -145,17 +145,19 @@ extension ProduceValidation {
     if isLogAppendTime, wasLogAppendTime {
       throw ProduceRejection(.invalidTimestamp, "Producers may not set the timestamp type LogAppendTime.")
     }
-    let limits = RecordWalk.Rules(
-      needsKeys: rules.isCompacted && !header.isControl,
-      earliest: isLogAppendTime ? .min : saturatingDifference(nowMs, rules.timestampBeforeMaxMs),
-      latest: isLogAppendTime ? .max : saturatingSum(nowMs, rules.timestampAfterMaxMs))
-    var walk = RecordWalk()
+    let needsKeys = rules.isCompacted && !header.isControl
+    let times = isLogAppendTime ? Int64.min...Int64.max : rules.timestamps(at: nowMs)
+    let walk: RecordWalk
     do {
-      try batch.withRecordSection(limit: rules.decompressedLimit) { (section) throws(BatchError) in
-        try walk.read(section, of: header, limits)
+      walk = try batch.withRecordSection(limit: rules.decompressedLimit) { (section) throws(BatchError) in
+        try RecordWalk(section, of: header)
       }
     } catch { throw ProduceRejection(error) }
-    if walk.violationCount > 0 { throw rejection(of: walk, limits) }
+    if needsKeys && walk.hasRecordWithoutKey || walk.minTimestamp < times.lowerBound
+      || walk.maxTimestamp > times.upperBound
+    {
+      throw try rejection(of: batch, needsKeys: needsKeys, times, limit: rules.decompressedLimit)
+    }
 
     let rewritten = try rewritten(batch, isSequential: walk.isSequential, rules)
     let logAppendTime = isLogAppendTime ? nowMs : nil
@@ -195,33 +197,34 @@ extension ProduceValidation {
     return (bytes.withUnsafeBytes { BatchHeader(unchecked: $0) }, bytes)
   }
 
-  private static func rejection(of walk: RecordWalk, _ limits: RecordWalk.Rules) -> ProduceRejection {
+  /// What is wrong with which records of a batch that breaks a rule.
+  private static func rejection(
+    of batch: BatchView, needsKeys: Bool, _ times: ClosedRange<Int64>, limit: Int
+  ) throws(ProduceRejection) -> ProduceRejection {
     var kind = ProduceRejection.Kind.invalidRecord
-    let errors = walk.violations.map { violation in
-      switch violation.kind {
-      case .missingKey:
-        return ProduceRejection.RecordError(
-          batchIndex: violation.index, message: "A record of a compacted topic needs a key.")
-      case .timestampOutOfRange(let timestamp):
-        kind = .invalidTimestamp
-        return ProduceRejection.RecordError(
-          batchIndex: violation.index,
-          message: "The timestamp \(timestamp) is not within [\(limits.earliest), \(limits.latest)].")
-      }
+    var errors: [ProduceRejection.RecordError] = []
+    var count = 0
+    func note(_ index: Int32, _ message: @autoclosure () -> String) {
+      count += 1
+      guard errors.count < ProduceRejection.maximumRecordErrors else { return }
+      errors.append(ProduceRejection.RecordError(batchIndex: index, message: message()))
     }
+    do {
+      var index: Int32 = 0
+      try batch.forEachRecord(limit: limit) { record in
+        if needsKeys, !record.hasKey {
+          note(index, "A record of a compacted topic needs a key.")
+        } else if record.timestamp != BatchHeader.noTimestamp, !times.contains(record.timestamp) {
+          kind = .invalidTimestamp
+          note(
+            index, "The timestamp \(record.timestamp) is not within [\(times.lowerBound), \(times.upperBound)].")
+        }
+        index &+= 1
+      }
+    } catch { throw ProduceRejection(error) }
     let message =
       kind == .invalidTimestamp
-      ? "One or more records have an invalid timestamp." : "\(walk.violationCount) records of the batch are invalid."
+      ? "One or more records have an invalid timestamp." : "\(count) records of the batch are invalid."
     return ProduceRejection(kind, message, recordErrors: errors)
-  }
-
-  private static func saturatingSum(_ a: Int64, _ b: Int64) -> Int64 {
-    let (sum, overflow) = a.addingReportingOverflow(b)
-    return overflow ? (b > 0 ? .max : .min) : sum
-  }
-
-  private static func saturatingDifference(_ a: Int64, _ b: Int64) -> Int64 {
-    let (difference, overflow) = a.subtractingReportingOverflow(b)
-    return overflow ? (b > 0 ? .min : .max) : difference
   }
 }

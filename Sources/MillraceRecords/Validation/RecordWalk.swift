@@ -1,85 +1,56 @@
 // One pass over a record section that reads what validation needs and skips the rest. It is the same reading as
-// RecordIterator's, without making a `Record` of each: a broker does this for every record it is sent.
+// RecordIterator's, without making a `Record` of each: a broker does this for every record it is sent, so the loop only
+// gathers extremes, and which records broke a rule is found in a second pass when one did.
 
 struct RecordWalk {
   /// The records' largest timestamp.
-  var maxTimestamp = BatchHeader.noTimestamp
+  private(set) var maxTimestamp = BatchHeader.noTimestamp
   /// The first record that has it.
-  var indexOfMaxTimestamp: Int32 = 0
+  private(set) var indexOfMaxTimestamp: Int32 = 0
+  /// The smallest timestamp among records that have one.
+  private(set) var minTimestamp = Int64.max
   /// Whether the records' offset deltas are 0, 1, 2, …
-  var isSequential = true
-  /// Records that break a rule, the first of them.
-  var violations: [Violation] = []
-  /// How many break a rule.
-  var violationCount = 0
-
-  struct Violation {
-    enum Kind {
-      case missingKey
-      case timestampOutOfRange(Int64)
-    }
-    var index: Int32
-    var kind: Kind
-  }
-
-  /// What each record is held to.
-  struct Rules {
-    var needsKeys: Bool
-    /// Timestamps from here…
-    var earliest: Int64
-    /// …to here are fine, and so is none.
-    var latest: Int64
-  }
+  private(set) var isSequential = true
+  private(set) var hasRecordWithoutKey = false
 
   /// Reads all of `section`, the decompressed records of the batch that `header` begins.
-  mutating func read(_ section: UnsafeRawBufferPointer, of header: BatchHeader, _ rules: Rules) throws(BatchError) {
+  init(_ section: UnsafeRawBufferPointer, of header: BatchHeader) throws(BatchError) {
     let count = header.recordCount
     guard count >= 0 else { throw .missingRecords(declared: count, found: 0) }
-    var cursor = RecordCursor(section)
-    let sectionEnd = cursor.end
     let baseTimestamp = header.baseTimestamp
+    // An empty buffer may have no address, and nothing is read through the placeholder.
+    let base = section.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
+    let end = section.count
+    var position = 0
     var maxTimestamp = BatchHeader.noTimestamp
+    var minTimestamp = Int64.max
     var indexOfMax: Int32 = 0
+    // Bits in which an offset delta differs from the place of its record, all records together.
+    var disorder: UInt32 = 0
+    // Negative once a key's length was.
+    var keyCounts = 0
     var index: Int32 = 0
-    // Bits that differ between an offset delta and the place of its record, all records together.
-    var disorder: Int32 = 0
 
     while index < count {
-      guard cursor.position < sectionEnd else { throw .missingRecords(declared: count, found: index) }
-      let length = Int(cursor.readVarint())
-      guard length > 0, length <= cursor.remaining else { throw .malformedRecord(index: index) }
-      cursor.end = cursor.position &+ length
-
-      _ = cursor.readByte()
-      let timestampDelta = cursor.readVarlong()
-      let offsetDelta = cursor.readVarint()
-      let keyCount = cursor.skipBytes()
-      _ = cursor.skipBytes()
-      _ = cursor.skipHeaders()
-      guard !cursor.hasFailed, cursor.remaining == 0 else { throw .malformedRecord(index: index) }
-      cursor.end = sectionEnd
-
-      disorder |= offsetDelta ^ index
-      let timestamp = baseTimestamp &+ timestampDelta
-      if timestamp > maxTimestamp {
-        maxTimestamp = timestamp
-        indexOfMax = index
+      let record = RecordFields(base, at: position, end: end)
+      guard record.next >= 0 else {
+        throw position == end
+          ? .missingRecords(declared: count, found: index) : .malformedRecord(index: index)
       }
-      if rules.needsKeys, keyCount < 0 {
-        note(Violation(index: index, kind: .missingKey))
-      } else if timestamp < rules.earliest || timestamp > rules.latest, timestamp != BatchHeader.noTimestamp {
-        note(Violation(index: index, kind: .timestampOutOfRange(timestamp)))
-      }
+      position = record.next
+      disorder |= record.rawOffsetDelta ^ UInt32(bitPattern: index &<< 1)
+      keyCounts |= record.keyCount
+      let timestamp = baseTimestamp &+ record.timestampDelta
+      indexOfMax = timestamp > maxTimestamp ? index : indexOfMax
+      maxTimestamp = max(maxTimestamp, timestamp)
+      minTimestamp = min(minTimestamp, timestamp == BatchHeader.noTimestamp ? .max : timestamp)
       index &+= 1
     }
-    guard cursor.position == sectionEnd else { throw .excessRecordBytes }
+    guard position == end else { throw .excessRecordBytes }
     self.maxTimestamp = maxTimestamp
+    self.minTimestamp = minTimestamp
     indexOfMaxTimestamp = indexOfMax
     isSequential = disorder == 0
-  }
-
-  private mutating func note(_ violation: Violation) {
-    violationCount += 1
-    if violations.count < ProduceRejection.maximumRecordErrors { violations.append(violation) }
+    hasRecordWithoutKey = keyCounts < 0
   }
 }
