@@ -89,6 +89,9 @@ final class DataDirectory: Sendable {
     }
   }
 
+  /// Makes everything in the directory's file system durable: cheaper than file by file when there are many.
+  func synchronizeFileSystem() throws(StorageError) { try fileSystem.synchronizeFileSystem(of: anchor) }
+
   func unlock() {
     fileSystem.close(anchor)
     fileSystem.close(lockFile)

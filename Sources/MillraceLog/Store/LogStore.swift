@@ -89,17 +89,21 @@ package final class LogStore: Sendable {
     try createPartitions([(id, topicId)], config: config)[0]
   }
 
+  /// The most partitions whose files are flushed one by one.
+  private static let mostFlushedSingly = 1
+
   /// Makes several partitions with one flush of each data directory.
   package func createPartitions(
     _ partitions: [(id: PartitionID, topicId: TopicID)], config: LogConfig
   ) throws(LogError) -> [PartitionLog] {
+    let flushesFiles = options.flushPolicy == .fileByFile || partitions.count <= Self.mostFlushedSingly
     var touched: Set<Int> = []
     var logs: [PartitionLog] = []
     for (id, topicId) in partitions {
       let place = try reservePlace(for: id)
       touched.insert(place)
       do {
-        try createFiles(id, topicId, in: directories[place])
+        try createFiles(id, topicId, in: directories[place], flushed: flushesFiles)
       } catch {
         _ = state.withLock { $0.places.removeValue(forKey: id) }
         throw .storage(error)
@@ -110,7 +114,13 @@ package final class LogStore: Sendable {
       logs.append(log)
     }
     do {
-      for place in touched { try fileSystem.synchronizeDirectory(directories[place].path) }
+      for place in touched {
+        if flushesFiles {
+          try fileSystem.synchronizeDirectory(directories[place].path)
+        } else {
+          try directories[place].synchronizeFileSystem()
+        }
+      }
     } catch { throw .storage(error) }
     return logs
   }
@@ -137,13 +147,16 @@ package final class LogStore: Sendable {
     return place
   }
 
-  private func createFiles(_ id: PartitionID, _ topicId: TopicID, in home: DataDirectory) throws(StorageError) {
+  private func createFiles(
+    _ id: PartitionID, _ topicId: TopicID, in home: DataDirectory, flushed: Bool
+  ) throws(StorageError) {
     let path = "\(home.path)/\(id)"
     try fileSystem.createDirectory(path)
     let file = try fileSystem.open("\(path)/\(FileNames.partitionMetadata)", .replace)
     defer { fileSystem.close(file) }
     let content = PartitionMetadata.encode(topicId)
     try content.withBytes { (bytes) throws(StorageError) in try fileSystem.write(file, bytes, at: 0) }
+    guard flushed else { return }
     try fileSystem.synchronize(file)
     try fileSystem.synchronizeDirectory(path)
   }
