@@ -61,6 +61,10 @@ package struct BrokerConfiguration: Sendable {
   package let isTopicCreationAutomatic: Bool
   /// `delete.topic.enable`
   package let isTopicDeletionEnabled: Bool
+  /// `metadata.log.segment.bytes`
+  package let metadataSegmentBytes: Int32
+  /// `metadata.log.segment.ms`
+  package let metadataSegmentMs: Int64
   /// `num.recovery.threads.per.data.dir`
   package let recoveryThreadsPerDirectory: Int
   /// `log.retention.check.interval.ms`
@@ -144,6 +148,8 @@ package struct BrokerConfiguration: Sendable {
     defaultPartitionCount = reader.int32("num.partitions")
     isTopicCreationAutomatic = reader.boolean("auto.create.topics.enable")
     isTopicDeletionEnabled = reader.boolean("delete.topic.enable")
+    metadataSegmentBytes = reader.int32("metadata.log.segment.bytes")
+    metadataSegmentMs = Int64(reader.integer("metadata.log.segment.ms"))
     recoveryThreadsPerDirectory = reader.integer("num.recovery.threads.per.data.dir")
     retentionCheckIntervalMs = Int64(reader.integer("log.retention.check.interval.ms"))
     initialTaskDelayMs = Int64(reader.integer("log.initial.task.delay.ms"))

@@ -23,7 +23,7 @@ extension TopicSettings {
         maxMessageBytes: Int(topic.maxMessageBytes), timestampType: topic.timestampType,
         timestampBeforeMaxMs: topic.timestampBeforeMaxMs, timestampAfterMaxMs: topic.timestampAfterMaxMs,
         isCompacted: topic.isCompacted, compression: topic.compression),
-      isDeleted: topic.isDeleted)
+      isDeleted: topic.isDeleted, minInsyncReplicas: topic.minInsyncReplicas)
   }
 }
 

@@ -31,7 +31,9 @@ extension CatalogRuntime {
     let id = PartitionID(topic: TopicName.clusterMetadata, partition: 0)
     let topicId = TopicID(Uuid.metadataTopic)
     // Never rolled away by age or size: the journal is kept whole.
-    let config = LogConfig(retentionMs: -1, retentionBytes: -1)
+    let config = LogConfig(
+      segmentBytes: configuration.metadataSegmentBytes, segmentMs: configuration.metadataSegmentMs, retentionMs: -1,
+      retentionBytes: -1)
     do throws(LogError) {
       return try store.partition(id, topicId: topicId, config: config)
     } catch .unknownPartition {

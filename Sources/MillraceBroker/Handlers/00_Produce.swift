@@ -38,6 +38,14 @@ struct ProduceHandler: Handler {
             .failed(partitionData.index, .invalidTopicException, "\(topic.name) is written by the broker only."))
           continue
         }
+        if request.acks == -1, topic.settings.minInsyncReplicas > 1 {
+          answers.append(
+            .failed(
+              partitionData.index, .notEnoughReplicas,
+              "min.insync.replicas is \(topic.settings.minInsyncReplicas), but one broker keeps one replica."
+            ))
+          continue
+        }
         do throws(ProduceFailure) {
           let appended = try ProduceAppend.append(
             partitionData.records, to: partition, of: topic, version: context.version, nowMs: context.receivedMs)

@@ -1,5 +1,6 @@
 // DescribeLogDirs, key 35 (KIP-113). v2 flexible   v3 top-level error   v4 total and usable bytes (KIP-827).
 
+import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
 
@@ -10,7 +11,8 @@ struct DescribeLogDirsHandler: Handler {
     }
     let results = context.broker.store.describe().map { directory in
       var topics: [String: [DescribeLogDirsResponse.DescribeLogDirsPartition]] = [:]
-      for (id, log) in directory.partitions {
+      // The metadata journal is no topic, as in Kafka.
+      for (id, log) in directory.partitions where id.topic != TopicName.clusterMetadata {
         guard wanted?[id.topic]?.contains(id.partition) ?? (wanted == nil) else { continue }
         topics[id.topic, default: []].append(
           .init(partitionIndex: id.partition, partitionSize: log.sizeInBytes, offsetLag: 0, isFutureKey: false))

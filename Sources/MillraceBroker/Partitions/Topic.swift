@@ -31,9 +31,14 @@ package struct TopicSettings: Sendable {
   package var produceRules: ProduceRules
   /// `cleanup.policy` contains "delete".
   package var isDeleted: Bool
+  /// `min.insync.replicas`
+  package var minInsyncReplicas: Int32
 
-  package init(produceRules: ProduceRules = ProduceRules(), isDeleted: Bool = true) {
+  package init(
+    produceRules: ProduceRules = ProduceRules(), isDeleted: Bool = true, minInsyncReplicas: Int32 = 1
+  ) {
     self.produceRules = produceRules
     self.isDeleted = isDeleted
+    self.minInsyncReplicas = minInsyncReplicas
   }
 }

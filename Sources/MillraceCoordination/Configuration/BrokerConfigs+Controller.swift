@@ -49,12 +49,12 @@ extension BrokerConfigs {
       "How long a silent broker stays a member. \(noEffect)"),
     fixed(
       "metadata.log.dir", .string, nil, .any, .high,
-      "Where the metadata log is kept; without it in the first data directory."),
+      "Where the metadata log is kept. Has no effect: it is in a data directory, like every log."),
     fixed(
       "metadata.log.segment.bytes", .int, "1073741824", .atLeast(8_388_608), .high,
       "The size of a segment of the metadata log."),
     fixed(
-      "metadata.log.segment.ms", .long, "604800000", .any, .high,
+      "metadata.log.segment.ms", .long, "604800000", .atLeast(1), .high,
       "The age at which a segment of the metadata log is closed."),
     fixed(
       "metadata.log.max.record.bytes.between.snapshots", .long, "20971520", .atLeast(1), .high,

@@ -36,16 +36,16 @@ extension BrokerConfigs {
     fixed(
       "socket.listen.backlog.size", .int, "128", .atLeast(1), .medium,
       "How many connections may wait to be accepted."),
-    dynamic(
+    fixed(
       "max.connections", .int, "2147483647", .atLeast(0), .medium,
       "How many connections the broker holds at the same time."),
-    dynamic(
+    fixed(
       "max.connections.per.ip", .int, "2147483647", .atLeast(0), .medium,
       "How many connections one address may hold at the same time."),
-    dynamic(
+    fixed(
       "max.connections.per.ip.overrides", .string, "", .any, .medium,
       "Exceptions to max.connections.per.ip: host:number, separated by commas."),
-    dynamic(
+    fixed(
       "max.connection.creation.rate", .int, "2147483647", .atLeast(0), .medium,
       "How many connections a second the broker accepts."),
     fixed(
@@ -63,7 +63,7 @@ extension BrokerConfigs {
       How many bytes of requests the broker holds before it stops reading from connections; -1 lets the broker \
       choose.
       """),
-    dynamic(
+    fixed(
       "num.network.threads", .int, "3", .atLeast(1), .high,
       "How many event loops serve connections, at most one per processor core."),
     fixed(

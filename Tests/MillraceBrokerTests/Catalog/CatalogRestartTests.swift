@@ -81,6 +81,50 @@ import Testing
     #expect(broker.directory.names.contains { $0.hasPrefix("orders-7.") && $0.hasSuffix("-stray") })
   }
 
+  @Test func `a damaged batch of the journal loses only what it said, and its topic is adopted`() async throws {
+    let broker = try TestBroker()
+    let first = try await broker.create("first", configs: ["retention.ms": "5"])
+    let second = try await broker.create("second", partitions: 2)
+    let third = try await broker.create("third", configs: ["retention.ms": "7"])
+    broker.stop()
+    let path = "\(broker.directory.path)/__cluster_metadata-0/00000000000000000000.log"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    let place = try #require(bytes.range(of: Data("second".utf8)))
+    bytes[place.lowerBound] ^= 0xff
+    try bytes.write(to: URL(fileURLWithPath: path))
+
+    let again = try TestBroker(in: broker.directory)
+    let topics = again.broker.topics
+    #expect(topics.topic(named: "first")?.id == first)
+    #expect(topics.topic(named: "second")?.id == second)
+    #expect(topics.topic(named: "second")?.partitions.count == 2)
+    #expect(topics.topic(named: "third")?.id == third)
+    #expect(topics.topic(named: "third")?.partition(0)?.log.config.retentionMs == 7)
+    again.stop()
+  }
+
+  @Test func `many clients at once leave what was answered to the last of them`() async throws {
+    let broker = try TestBroker()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for client in 0..<8 {
+        group.addTask {
+          for round in 0..<6 {
+            try await broker.create("own-\(client)", partitions: 2)
+            _ = try await broker.metadata(["shared-\(round)"])
+            if round < 5 { try await broker.delete("own-\(client)") }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    let before = Dictionary(uniqueKeysWithValues: broker.broker.topics.all.map { ($0.name, $0.id) })
+    #expect(before.count == 8 + 6)
+    broker.crash()
+    let again = try TestBroker(in: broker.directory)
+    #expect(Dictionary(uniqueKeysWithValues: again.broker.topics.all.map { ($0.name, $0.id) }) == before)
+    again.stop()
+  }
+
   @Test func `deleting and creating at random is the same after every restart`() async throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     var random = SplitMix64(state: seed)

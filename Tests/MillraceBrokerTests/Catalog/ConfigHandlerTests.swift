@@ -122,6 +122,19 @@ import Testing
     broker.stop()
   }
 
+  @Test func `a topic that wants more replicas than there are takes no acks=all`() async throws {
+    let broker = try TestBroker()
+    try await broker.create("orders", configs: ["min.insync.replicas": "2"])
+    let data = ProduceRequest.TopicProduceData(name: "orders", partitionData: [.init(index: 0, records: nil)])
+    func code(acks: Int16) async throws -> ErrorCode? {
+      let request = ProduceRequest(acks: acks, timeoutMs: 1000, topicData: [data])
+      return try await broker.send(request, version: 9).responses.first?.partitionResponses.first?.errorCode.code
+    }
+    #expect(try await code(acks: -1) == .notEnoughReplicas)
+    #expect(try await code(acks: 1) == .invalidRecord)
+    broker.stop()
+  }
+
   @Test func `the legacy form replaces the whole set`() async throws {
     let broker = try TestBroker()
     try await broker.create("orders", configs: ["retention.ms": "5", "segment.ms": "6"])
