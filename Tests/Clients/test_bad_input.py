@@ -66,7 +66,7 @@ def test_unknown_keys_and_versions(shared_broker, topic):
         assert_closed(s)
     # ApiVersions answers an unknown version in version 0 with UNSUPPORTED_VERSION (35).
     s = connect(shared_broker)
-    s.sendall(frame(18, 99))
+    s.sendall(frame(18, 99, b"\0"))
     correlation, error = struct.unpack(">ih", answer(s)[:6])
     assert (correlation, error) == (7, 35)
     s.close()

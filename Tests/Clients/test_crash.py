@@ -70,8 +70,8 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(new_broker, topic, fu
     rounds = 50 if full else 8
     chance = random.Random(seed)
     broker = new_broker(**{"log.segment.bytes": 1 << 20})
-    AdminClient({"bootstrap.servers": broker.bootstrap}).create_topics(
-        [NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
     load = Load(broker.bootstrap, topic)
     try:
         for number in range(rounds):

@@ -69,8 +69,8 @@ def wait_for(members, count, timeout):
 def test_every_record_arrives_while_members_come_and_go(shared_broker, topic, codec, full, tmp_path, seed):
     count = 1_000_000 if full else 30_000
     chance = random.Random(seed)
-    AdminClient({"bootstrap.servers": shared_broker.bootstrap}).create_topics(
-        [NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": shared_broker.bootstrap})
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
     group = "g-" + topic
     members = [Member(shared_broker, group, topic, tmp_path, n) for n in range(3)]
     try:
@@ -104,8 +104,8 @@ def test_every_record_arrives_while_members_come_and_go(shared_broker, topic, co
 
 def test_after_a_clean_hand_over_nothing_is_read_twice(shared_broker, topic, tmp_path):
     count = 20_000
-    AdminClient({"bootstrap.servers": shared_broker.bootstrap}).create_topics(
-        [NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": shared_broker.bootstrap})
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
     members = [Member(shared_broker, "g-" + topic, topic, tmp_path, n) for n in range(3)]
     produce(shared_broker, topic, "lz4", range(count // 2))
     wait_for(members, count // 2, 60)
