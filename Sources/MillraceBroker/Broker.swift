@@ -15,6 +15,7 @@ package final class Broker: Sendable {
   package let store: LogStore
   package let topics = TopicTable()
   package let catalog: CatalogRuntime
+  package let groups: GroupRuntime
   package let advertised = AdvertisedListeners()
   package let fetchSessions: FetchSessionCache
   private let dispatcher = Dispatcher(routes: Dispatcher.all)
@@ -29,18 +30,22 @@ package final class Broker: Sendable {
     self.clock = clock
     catalog = CatalogRuntime(
       configuration: configuration, store: store, topics: topics, clock: clock, logger: logger)
+    groups = GroupRuntime(config: GroupConfig(configuration), timers: timers, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
+    groups.follow(catalog)
   }
 
   /// Replays the metadata and opens the topics; returns when they can be served.
   package func start() throws(CatalogError) {
     timers.start()
     try catalog.start()
+    if let topic = topics.topic(named: GroupRuntime.topicName) { groups.adopt(topic, isNew: false) }
   }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not
   /// look for damage. Requests must have ended before.
   package func stop() {
+    groups.stop()
     timers.stop()
     catalog.stop()
     store.close(nowMs: clock.nowMs())

@@ -15,12 +15,17 @@ final class TestBroker: Sendable {
   let broker: Broker
   let connection: ConnectionInfo
 
-  init(_ settings: [String: String] = [:], in directory: TemporaryDirectory = TemporaryDirectory()) throws {
+  init(
+    _ settings: [String: String] = [:], in directory: TemporaryDirectory = TemporaryDirectory(),
+    on fileSystem: any FileSystem = PosixFileSystem(), flushPolicy: FlushPolicy = .automatic
+  ) throws {
     self.directory = directory
     let entries = settings.map { ConfigEntry(name: $0.key, value: $0.value, origin: "test") }
     let configuration = try BrokerConfiguration(properties: entries)
     let store = try LogStore.open(
-      StoreOptions(directories: [directory.path], clusterId: configuration.clusterId, brokerId: configuration.nodeId),
+      StoreOptions(
+        directories: [directory.path], fileSystem: fileSystem, clusterId: configuration.clusterId,
+        brokerId: configuration.nodeId, flushPolicy: flushPolicy),
       nowMs: SystemClock().nowMs())
     var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical

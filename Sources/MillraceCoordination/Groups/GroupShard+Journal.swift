@@ -35,20 +35,4 @@ extension GroupShard {
     }
     return decision
   }
-
-  /// The coordinator goes away, with its log or with the broker: nobody is left waiting.
-  package func unloaded() -> [GroupAnswer] {
-    classicGroups.values.flatMap { group in
-      group.members.values.flatMap { member in
-        var answers: [GroupAnswer] = []
-        if let ticket = member.joinTicket {
-          answers.append(.join(ticket, JoinGroupResponse(refusing: .notCoordinator, memberId: member.memberId)))
-        }
-        if let ticket = member.syncTicket {
-          answers.append(.sync(ticket, SyncGroupResponse(refusing: .notCoordinator)))
-        }
-        return answers
-      }
-    }
-  }
 }

@@ -136,22 +136,4 @@ import Testing
     #expect(shard.classicGroups["g"]?.state == .empty)
     #expect(shard.classicGroups["g"]?.generation == 0, "generations start over rather than overflow")
   }
-
-  @Test func `when the coordinator goes, everybody who waits is told`() throws {
-    var stage = GroupStage()
-    let a = try stage.joinWithId("g")
-    let b = try stage.joinWithId("h")
-    stage.pass(ms: 9_000)
-    let parked = stage.sync("h", "nobody", 1)
-    #expect(stage.error(parked) == .unknownMemberId)
-    let again = stage.join("g", memberId: a.memberId, protocols: ["range": ["x"]])
-    #expect(stage.error(again) == ErrorCode.none)
-    let c = try stage.joinWithId("g")
-    #expect(stage.error(b.ticket) == ErrorCode.none)
-    let answers = stage.shard.unloaded()
-    #expect(
-      answers == [
-        .join(c.ticket, JoinGroupResponse(errorCode: ErrorCode.notCoordinator.rawValue, memberId: c.memberId))
-      ])
-  }
 }

@@ -1,0 +1,163 @@
+// What handlers ask of the coordinator. Answers come once, on any thread, when they are durable.
+
+import MillraceCoordination
+import MillraceLog
+import MillraceProtocol
+
+extension GroupRuntime {
+  package func join(
+    _ request: JoinGroupRequest, from caller: JoinCaller, _ answer: @escaping @Sendable (JoinGroupResponse) -> Void
+  ) {
+    guard let shard = shard(for: request.groupId) else {
+      return answer(JoinGroupResponse(refusing: .notCoordinator, memberId: request.memberId))
+    }
+    shard.join(request, from: caller, answer)
+  }
+
+  package func sync(_ request: SyncGroupRequest, _ answer: @escaping @Sendable (SyncGroupResponse) -> Void) {
+    guard let shard = shard(for: request.groupId) else { return answer(SyncGroupResponse(refusing: .notCoordinator)) }
+    shard.sync(request, answer)
+  }
+
+  package func heartbeat(_ request: HeartbeatRequest) -> HeartbeatResponse {
+    shard(for: request.groupId)?.heartbeat(request) ?? HeartbeatResponse(refusing: .notCoordinator)
+  }
+
+  package func leave(
+    _ request: LeaveGroupRequest, version: Int16, _ answer: @escaping @Sendable (LeaveGroupResponse) -> Void
+  ) {
+    guard let shard = shard(for: request.groupId) else { return answer(LeaveGroupResponse(refusing: .notCoordinator)) }
+    shard.decide { shard, now in
+      shard.leave(request, version: version, now: now)
+    } then: { outcome in
+      answer(outcome.recover { LeaveGroupResponse(refusing: $0) })
+    }
+  }
+
+  package func commit(
+    _ request: OffsetCommitRequest, version: Int16, _ answer: @escaping @Sendable (OffsetCommitResponse) -> Void
+  ) {
+    guard let shard = shard(for: request.groupId) else {
+      return answer(OffsetCommitResponse(refusing: request, .notCoordinator))
+    }
+    shard.decide { shard, now in
+      shard.commit(request, version: version, now: now)
+    } then: { outcome in
+      answer(outcome.recover { OffsetCommitResponse(refusing: request, $0) })
+    }
+  }
+
+  package func fetchOffsets(
+    _ request: OffsetFetchRequest.OffsetFetchRequestGroup,
+    _ answer: @escaping @Sendable (Result<OffsetFetchResponse.OffsetFetchResponseGroup, ErrorCode>) -> Void
+  ) {
+    guard let shard = shard(for: request.groupId) else { return answer(.failure(.notCoordinator)) }
+    shard.read({ $0.fetchOffsets(request) }, then: answer)
+  }
+
+  package func deleteOffsets(
+    _ request: OffsetDeleteRequest, _ answer: @escaping @Sendable (OffsetDeleteResponse) -> Void
+  ) {
+    guard let shard = shard(for: request.groupId) else {
+      return answer(OffsetDeleteResponse(refusing: request.groupId.isEmpty ? .invalidGroupId : .notCoordinator))
+    }
+    shard.decide { shard, _ in
+      shard.deleteOffsets(request)
+    } then: { outcome in
+      answer(outcome.recover { OffsetDeleteResponse(refusing: $0) })
+    }
+  }
+
+  /// In the order of `groupIds`.
+  package func describe(
+    _ groupIds: [String], version: Int16,
+    _ answer: @escaping @Sendable ([DescribeGroupsResponse.DescribedGroup]) -> Void
+  ) {
+    let gathering = Gathering(count: groupIds.count, answer)
+    for (index, groupId) in groupIds.enumerated() {
+      guard let shard = shard(for: groupId) else {
+        gathering.put(.init(errorCode: ErrorCode.notCoordinator.rawValue, groupId: groupId), at: index)
+        continue
+      }
+      shard.read {
+        $0.describe(groupId, version: version)
+      } then: { outcome in
+        gathering.put(outcome.recover { .init(errorCode: $0.rawValue, groupId: groupId) }, at: index)
+      }
+    }
+  }
+
+  /// All groups that pass, or the first error of a shard that should have said which it has.
+  package func list(
+    states: [String], types: [String], _ answer: @escaping @Sendable (ListGroupsResponse) -> Void
+  ) {
+    let shards = self.shards
+    let gathering = Gathering<Result<[ListGroupsResponse.ListedGroup], ErrorCode>>(count: shards.count) { outcomes in
+      var response = ListGroupsResponse(errorCode: ErrorCode.none.rawValue)
+      for outcome in outcomes {
+        switch outcome {
+        case .success(let groups): response.groups += groups
+        // As in Kafka: what is coordinated elsewhere, or nowhere now, is not listed here.
+        case .failure(.notCoordinator): break
+        case .failure(let error): return answer(ListGroupsResponse(errorCode: error.rawValue))
+        }
+      }
+      answer(response)
+    }
+    for (index, shard) in shards.enumerated() {
+      shard.read {
+        $0.list(states: states, types: types)
+      } then: {
+        gathering.put($0, at: index)
+      }
+    }
+  }
+
+  /// In the order of `groupIds`, which are distinct.
+  package func delete(
+    _ groupIds: [String], _ answer: @escaping @Sendable ([DeleteGroupsResponse.DeletableGroupResult]) -> Void
+  ) {
+    let gathering = Gathering(count: groupIds.count, answer)
+    for (index, groupId) in groupIds.enumerated() {
+      guard let shard = shard(for: groupId) else {
+        gathering.put(.init(groupId: groupId, errorCode: ErrorCode.notCoordinator.rawValue), at: index)
+        continue
+      }
+      shard.decide { shard, _ in
+        let (results, decision) = shard.delete([groupId])
+        return (results[0], decision)
+      } then: { outcome in
+        gathering.put(outcome.recover { .init(groupId: groupId, errorCode: $0.rawValue) }, at: index)
+      }
+    }
+  }
+
+  func deleteOffsets(of topic: String) {
+    for shard in shards {
+      shard.decide { shard, _ in
+        ((), shard.topicsDeleted([topic]))
+      } then: { _ in
+      }
+    }
+  }
+
+  /// Drops what `offsets.retention.minutes` says is old. Housekeeping calls it, and only while it trusts the clock.
+  package func expireOffsets() {
+    for shard in shards {
+      shard.decide { shard, now in
+        ((), shard.expireOffsets(now: now))
+      } then: { _ in
+      }
+    }
+  }
+}
+
+extension Result {
+  /// The value, or what stands for it in an answer that has to be given anyway.
+  func recover(_ substitute: (Failure) -> Success) -> Success {
+    switch self {
+    case .success(let value): value
+    case .failure(let error): substitute(error)
+    }
+  }
+}

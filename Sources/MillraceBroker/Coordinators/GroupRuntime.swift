@@ -1,0 +1,117 @@
+// The group coordinator of this broker: a shard for each partition of __consumer_offsets, and the way from a group id
+// to its shard.
+//
+// The topic is made when the first client looks for a coordinator. Until then there are no groups, and whoever asks
+// about one without looking first is sent to look.
+
+import Logging
+import MillraceCoordination
+import MillraceLog
+import MillraceProtocol
+import Synchronization
+
+package final class GroupRuntime: Sendable {
+  package static let topicName = TopicName.consumerOffsets
+
+  private let config: GroupConfig
+  private let timers: Timers
+  private let time: GroupTime
+  private let logger: Logger
+  private let coordinated = Mutex(Coordinated())
+
+  private struct Coordinated {
+    var topicId: Uuid?
+    /// By partition; empty until the topic exists. The count never changes afterwards: it decides where a group lives.
+    var shards: [GroupRuntimeShard] = []
+  }
+
+  package init(config: GroupConfig, timers: Timers, clock: any BrokerClock, logger: Logger) {
+    self.config = config
+    self.timers = timers
+    self.logger = logger
+    time = GroupTime(clock)
+  }
+
+  /// Coordinates the groups in `topic`. Of one that existed when the broker started the journal is read in the
+  /// background, and groups answer COORDINATOR_LOAD_IN_PROGRESS meanwhile; one that was made since is empty.
+  package func adopt(_ topic: Topic, isNew: Bool) {
+    let made = coordinated.withLock { coordinated -> [GroupRuntimeShard] in
+      guard coordinated.topicId == nil else { return [] }
+      coordinated.topicId = topic.id
+      coordinated.shards = topic.partitions.map {
+        GroupRuntimeShard(
+          journal: Journal(log: $0.log, leaderEpoch: $0.leaderEpoch), config: config, timers: timers, time: time,
+          logger: logger)
+      }
+      if isNew { for shard in coordinated.shards { shard.beginEmpty() } }
+      return coordinated.shards
+    }
+    guard !isNew, !made.isEmpty else { return }
+    BackgroundThread.start(name: "millrace-groups") {
+      for shard in made { shard.load() }
+    }
+  }
+
+  /// Lets go of the offsets of topics that the catalog deletes, once it is certain that they are deleted: were the
+  /// broker to crash before, it would come back with the topic and without its offsets.
+  func follow(_ catalog: CatalogRuntime) {
+    catalog.onTopicRemoved { [weak self, weak catalog] topic in
+      catalog?.answer { _ in
+      } done: { [weak self] result in
+        if case .success = result { self?.topicRemoved(named: topic.name, id: topic.id) }
+      }
+    }
+  }
+
+  /// A topic was deleted: its offsets go. If it was the one that the groups live in, they are gone with it.
+  package func topicRemoved(named name: String, id: Uuid) {
+    let orphaned = coordinated.withLock { coordinated -> [GroupRuntimeShard]? in
+      guard coordinated.topicId == id else { return nil }
+      defer { coordinated = Coordinated() }
+      return coordinated.shards
+    }
+    if let orphaned {
+      for shard in orphaned { shard.stop() }
+    } else {
+      deleteOffsets(of: name)
+    }
+  }
+
+  /// Ends coordination; everybody who waits is told to look for a coordinator again.
+  package func stop() {
+    for shard in shards { shard.stop() }
+  }
+
+  var shards: [GroupRuntimeShard] { coordinated.withLock { $0.shards } }
+
+  func shard(for groupId: String) -> GroupRuntimeShard? {
+    coordinated.withLock { coordinated in
+      guard !coordinated.shards.isEmpty else { return nil }
+      let partition = GroupPartitioning.partition(of: groupId, count: Int32(coordinated.shards.count))
+      return coordinated.shards[Int(partition)]
+    }
+  }
+
+  /// Whether clients of the group may be sent here.
+  package func canCoordinate(_ groupId: String) -> Bool {
+    guard let shard = shard(for: groupId) else { return false }
+    return shard.state.withLock { state in
+      switch state.phase {
+      case .loading, .serving: true
+      case .offline, .stopped: false
+      }
+    }
+  }
+}
+
+extension GroupConfig {
+  package init(_ configuration: BrokerConfiguration) {
+    self.init()
+    minSessionTimeoutMs = configuration.groupMinSessionTimeoutMs
+    maxSessionTimeoutMs = configuration.groupMaxSessionTimeoutMs
+    initialRebalanceDelayMs = configuration.groupInitialRebalanceDelayMs
+    maxSize = configuration.groupMaxSize
+    offsetMetadataMaxBytes = configuration.offsetMetadataMaxBytes
+    offsetsRetentionMs = configuration.offsetsRetentionMs
+  }
+}

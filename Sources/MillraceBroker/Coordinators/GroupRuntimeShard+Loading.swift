@@ -1,0 +1,111 @@
+// Reading the journal: at start, and again after it refused a fact for a reason that may pass.
+
+import Logging
+import MillraceCoordination
+import MillraceLog
+import Synchronization
+
+extension GroupRuntimeShard {
+  private static let reloadDelay = Duration.seconds(1)
+
+  /// The topic was just made: there is nothing to read.
+  func beginEmpty() {
+    state.withLock { $0.phase = .serving }
+  }
+
+  /// Reads the whole journal and begins to serve. Blocks on the disk.
+  func load() {
+    let incarnation = state.withLock { state -> UInt64? in
+      guard case .stopped = state.phase else {
+        state.phase = .loading
+        return state.incarnation
+      }
+      return nil
+    }
+    guard let incarnation else { return }
+    waitUntilDurable()
+    var shard = GroupShard(config: state.withLock { $0.shard.config })
+    var recordCount = 0
+    let began = time.now()
+    do {
+      try journal.replay { fact, offset, _ in
+        guard let key = fact.key else { return }
+        do {
+          guard let record = try GroupRecord.decode(key: key, value: fact.value) else { return }
+          shard.replay(record)
+          recordCount += 1
+        } catch {
+          reportDamage(offset, "\(error)")
+        }
+      } damaged: { offset, reason in
+        reportDamage(offset, reason)
+      }
+    } catch {
+      logger.error(
+        "the group coordinator cannot read its journal",
+        metadata: ["partition": "\(journal.log.id)", "error": "\(error)"])
+      state.withLock { if $0.incarnation == incarnation { $0.phase = .offline } }
+      return reloadSoon()
+    }
+    begin(shard, incarnation)
+    guard recordCount > 0 else { return }
+    logger.debug(
+      "loaded groups",
+      metadata: [
+        "partition": "\(journal.log.id)", "groups": "\(shard.classicGroups.count)", "records": "\(recordCount)",
+        "ms": "\(time.now().uptimeMs - began.uptimeMs)",
+      ])
+  }
+
+  /// Begins to serve what was loaded: from now on members have to be heard of.
+  func begin(_ loaded: consuming GroupShard, _ incarnation: UInt64) {
+    let effects = state.withLock { [loaded] state -> Effects? in
+      guard state.incarnation == incarnation else { return nil }
+      state.shard = loaded
+      state.phase = .serving
+      state.journalEnd = journal.log.offsets.logEndOffset
+      let now = time.now()
+      return perform(state.shard.loaded(now: now), now, &state)
+    }
+    if let effects { complete(effects) }
+  }
+
+  /// Facts of an earlier incarnation may still be on their way to the disk; they are part of the journal or of nothing.
+  private func waitUntilDurable() {
+    let settled = WakeUp()
+    journal.log.whenDurable(through: journal.log.offsets.logEndOffset) { _ in settled.signal() }
+    settled.wait()
+  }
+
+  /// Tries again, unless the log has gone offline for writing: that ends with the broker.
+  func reloadSoon() {
+    guard journal.log.offlineError == nil else { return }
+    timers.schedule(after: Self.reloadDelay) { [weak self] in
+      BackgroundThread.start(name: "millrace-groups") { [weak self] in self?.load() }
+    }
+  }
+
+  private func reportDamage(_ offset: Int64, _ problem: String) {
+    logger.warning(
+      "a part of the group coordinator's journal cannot be read and is passed over",
+      metadata: ["partition": "\(journal.log.id)", "offset": "\(offset)", "problem": "\(problem)"])
+  }
+
+  func log(_ notice: GroupNotice) {
+    switch notice {
+    case .rebalancing(let groupId, let generation, let reason):
+      logger.info(
+        "group rebalances", metadata: ["group": "\(groupId)", "generation": "\(generation)", "reason": "\(reason)"])
+    case .joined(let groupId, let generation, let memberCount):
+      logger.info(
+        "group has joined",
+        metadata: ["group": "\(groupId)", "generation": "\(generation)", "members": "\(memberCount)"])
+    case .stable(let groupId, let generation):
+      logger.info("group is stable", metadata: ["group": "\(groupId)", "generation": "\(generation)"])
+    case .empty(let groupId, let generation):
+      logger.info("group is empty", metadata: ["group": "\(groupId)", "generation": "\(generation)"])
+    case .deleted(let groupId):
+      logger.info("group is deleted", metadata: ["group": "\(groupId)"])
+    }
+  }
+}

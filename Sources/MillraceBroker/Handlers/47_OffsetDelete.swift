@@ -1,0 +1,50 @@
+// OffsetDelete, key 47 (KIP-496). v0.
+//
+// Deletes offsets of topics that the group does not subscribe to. Partitions that do not exist are refused here; an
+// error about the group as a whole stands alone.
+
+import MillraceProtocol
+
+struct OffsetDeleteHandler: Handler {
+  typealias Topic = OffsetDeleteResponse.OffsetDeleteResponseTopic
+
+  func handle(_ request: OffsetDeleteRequest, _ context: RequestContext, _ reply: Reply<OffsetDeleteResponse>) {
+    var known = request
+    known.topics = []
+    var refused: [Topic] = []
+    for topic in request.topics {
+      let found = context.broker.topics.topic(named: topic.name)
+      var existing = topic
+      existing.partitions = topic.partitions.filter { found?.partition($0.partitionIndex) != nil }
+      let missing = topic.partitions.filter { found?.partition($0.partitionIndex) == nil }
+      if !existing.partitions.isEmpty { known.topics.append(existing) }
+      if !missing.isEmpty || topic.partitions.isEmpty {
+        refused.append(
+          Topic(
+            name: topic.name,
+            partitions: missing.map {
+              .init(partitionIndex: $0.partitionIndex, errorCode: ErrorCode.unknownTopicOrPartition.rawValue)
+            }))
+      }
+    }
+    context.broker.groups.deleteOffsets(known) { [refused] response in
+      guard response.errorCode == ErrorCode.none.rawValue else { return reply.send(response) }
+      reply.send(response.merging(refused))
+    }
+  }
+}
+
+extension OffsetDeleteResponse {
+  /// One entry a topic, as clients expect who make a map of it.
+  fileprivate func merging(_ others: [OffsetDeleteResponseTopic]) -> OffsetDeleteResponse {
+    var merged = self
+    for other in others {
+      if let index = merged.topics.firstIndex(where: { $0.name == other.name }) {
+        merged.topics[index].partitions += other.partitions
+      } else {
+        merged.topics.append(other)
+      }
+    }
+    return merged
+  }
+}
