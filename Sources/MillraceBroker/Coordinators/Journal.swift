@@ -58,42 +58,66 @@ package struct Journal: Sendable {
   }
 
   /// Calls `body` with every fact from the start of the log, in order. A batch that cannot be read loses what it said:
-  /// `damaged` is told where, and the replay goes on behind it.
+  /// `damaged` is told where, and the replay goes on behind it, or where the index next knows a batch.
   package func replay(
     _ body: (_ fact: Fact, _ offset: Int64, _ timestamp: Int64) -> Void,
     damaged: (_ offset: Int64, _ reason: String) -> Void
   ) throws(LogError) {
     var offset = log.offsets.logStartOffset
-    while true {
-      let plan = try log.read(from: offset, maxBytes: Self.readSize, minOneBatch: true, isolation: .readUncommitted)
+    let end = log.offsets.logEndOffset
+    var isInDamage = false
+    func report(_ reason: String) {
+      if !isInDamage { damaged(offset, reason) }
+      isInDamage = true
+    }
+    while offset < end {
+      let plan: ReadPlan
+      do throws(LogError) {
+        plan = try log.read(from: offset, maxBytes: Self.readSize, minOneBatch: true, isolation: .readUncommitted)
+      } catch .corrupt(let path, let position) {
+        report("\(path) at \(position)")
+        offset += 1
+        continue
+      }
       if plan.isEmpty { return }
       let bytes = try plan.load()
-      bytes.withUnsafeBytes { Self.replay($0, from: offset, body, damaged) }
-      guard plan.nextOffset > offset else { return }
-      offset = plan.nextOffset
+      let broken = bytes.withUnsafeBytes { Self.replay($0, from: offset, body, damaged) }
+      if let broken {
+        offset = max(offset, broken.offset)
+        report(broken.reason)
+        offset += 1
+      } else {
+        isInDamage = false
+        guard plan.nextOffset > offset else { return }
+        offset = plan.nextOffset
+      }
     }
   }
 
+  /// Returns where the bytes stop to be batches, if they do.
   private static func replay(
     _ bytes: UnsafeRawBufferPointer, from start: Int64, _ body: (Fact, Int64, Int64) -> Void,
     _ damaged: (Int64, String) -> Void
-  ) {
+  ) -> (offset: Int64, reason: String)? {
     var batches = BatchIterator(bytes, verifiesChecksums: true)
     var offset = start
     while true {
       do throws(BatchError) {
-        guard let (batch, _) = try batches.next() else { return }
+        guard let (batch, _) = try batches.next() else { break }
         offset = batch.header.lastOffset + 1
         guard !batch.header.isControl else { continue }
         let base = batch.header.baseOffset
         try batch.forEachRecord { record in
-          let fact = Fact(
-            key: record.key.map { ByteBuffer(bytes: $0) }, value: record.value.map { ByteBuffer(bytes: $0) })
-          body(fact, base + Int64(record.offsetDelta), record.timestamp)
+          let key = record.key.map { ByteBuffer(bytes: $0) }
+          let value = record.value.map { ByteBuffer(bytes: $0) }
+          body(Fact(key: key, value: value), base + Int64(record.offsetDelta), record.timestamp)
         }
       } catch {
+        // A wrong checksum is the end of one batch; a length that no batch has is the end of all that follow.
+        guard batches.position < bytes.count else { return (offset, "\(error)") }
         damaged(offset, "\(error)")
       }
     }
+    return batches.truncatedByteCount > 0 ? (offset, "a batch is cut off") : nil
   }
 }

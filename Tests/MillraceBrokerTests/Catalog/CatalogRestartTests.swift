@@ -103,6 +103,30 @@ import Testing
     again.stop()
   }
 
+  @Test func `damage that hides where the next batch begins loses no topic either`() async throws {
+    let broker = try TestBroker()
+    var ids: [String: Uuid] = [:]
+    for name in ["first", "second", "third"] { ids[name] = try await broker.create(name) }
+    for n in 0..<200 { ids["filler-\(n)"] = try await broker.create("filler-\(n)") }
+    broker.stop()
+    let path = "\(broker.directory.path)/__cluster_metadata-0/00000000000000000000.log"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    let place = try #require(bytes.range(of: Data("second".utf8))).lowerBound
+    var batch = 0
+    while true {
+      let length = bytes[(batch + 8)..<(batch + 12)].reduce(0) { $0 << 8 | Int($1) }
+      if batch + 12 + length > place { break }
+      batch += 12 + length
+    }
+    bytes.replaceSubrange((batch + 8)..<(batch + 12), with: [0x7f, 0xff, 0xff, 0xff])
+    try bytes.write(to: URL(fileURLWithPath: path))
+
+    let again = try TestBroker(in: broker.directory)
+    let visible = Dictionary(uniqueKeysWithValues: again.broker.topics.all.map { ($0.name, $0.id) })
+    #expect(visible == ids)
+    again.stop()
+  }
+
   @Test func `many clients at once leave what was answered to the last of them`() async throws {
     let broker = try TestBroker()
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -29,8 +29,8 @@ import Testing
     var driver = CatalogDriver(seed: seed)
     var model = Model()
     for step in 0..<300 {
-      act(&driver, &model, &random)
       let context: Comment = "seed \(seed) step \(step)"
+      act(&driver, &model, &random, context)
       #expect(Set(driver.catalog.topics.values.map(\.name)) == Set(model.topics.keys), context)
       for (name, expected) in model.topics {
         guard let topic = driver.catalog.topic(named: name) else { continue }
@@ -46,7 +46,9 @@ import Testing
     }
   }
 
-  private func act(_ driver: inout CatalogDriver, _ model: inout Model, _ random: inout SplitMix64) {
+  private func act(
+    _ driver: inout CatalogDriver, _ model: inout Model, _ random: inout SplitMix64, _ context: Comment
+  ) {
     let name = Self.names.randomElement(using: &random)!
     switch Int.random(in: 0..<10, using: &random) {
     case 0..<4:
@@ -56,21 +58,21 @@ import Testing
       let other = name == "a.b" ? "a_b" : name == "a_b" ? "a.b" : nil
       let mayExist = model.topics[name] == nil && (other.map { model.topics[$0] == nil } ?? true)
       let isAllowed = mayExist && factor != 2 && (count == -1 || count >= 1)
-      #expect((result.errorCode == 0) == isAllowed)
+      #expect((result.errorCode == 0) == isAllowed, context)
       if isAllowed {
         model.topics[name] = .init(
           id: result.topicId, partitions: count == -1 ? 1 : Int(count), bornAfterFencings: model.fencings)
       }
     case 4, 5:
       let isAllowed = model.topics[name] != nil && name != "__consumer_offsets"
-      #expect((driver.delete(name)[0].errorCode == 0) == isAllowed)
+      #expect((driver.delete(name)[0].errorCode == 0) == isAllowed, context)
       if isAllowed { model.topics[name] = nil }
     case 6:
       let count = Int32.random(in: 0...6, using: &random)
       let request = CreatePartitionsRequest(topics: [.init(name: name, count: count, assignments: nil)])
       let code = driver.perform(driver.catalog.decide(request)).results[0].errorCode
       let isAllowed = model.topics[name].map { Int(count) > $0.partitions } ?? false
-      #expect((code == 0) == isAllowed)
+      #expect((code == 0) == isAllowed, context)
       if isAllowed { model.topics[name]!.partitions = Int(count) }
     case 7, 8:
       let (key, values) = Self.configs.randomElement(using: &random)!
@@ -78,7 +80,7 @@ import Testing
       let isDeletion = Bool.random(using: &random)
       let result = driver.alter(.topic(name), [(key, isDeletion ? .delete : .set, isDeletion ? nil : value)])
       let isAllowed = model.topics[name] != nil && (isDeletion || !["never", "keep"].contains(value))
-      #expect((result.errorCode == 0) == isAllowed)
+      #expect((result.errorCode == 0) == isAllowed, context)
       if isAllowed { model.topics[name]!.overrides[key] = isDeletion ? nil : value }
     default:
       let isClean = Bool.random(using: &random)
