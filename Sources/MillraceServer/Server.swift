@@ -105,6 +105,11 @@ package final class Server: Sendable {
       .serverChannelOption(.backlog, value: Int32(clamping: configuration.listenBacklog))
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.autoRead, value: false)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptFailures(listener: listener, log: self.shared.log))
+        }
+      }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelOption(.socketOption(.so_keepalive), value: 1)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -127,6 +132,7 @@ package final class Server: Sendable {
     guard let thread = threads[ObjectIdentifier(channel.eventLoop)] else {
       preconditionFailure("a connection was accepted on a foreign event loop")
     }
+    guard !thread.isDraining else { throw ChannelError.ioOnClosedChannel }
     let peer = Peer(channel.remoteAddress)
     do {
       try shared.quota.admit(peer.address)

@@ -18,8 +18,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   /// Requests taken up in one go before other connections of the loop get their turn.
   static let maxDispatchesPerTurn = 256
   /// A response with up to this many bytes from files is read and written in one piece; files of larger ones are sent
-  /// with sendfile(2).
-  static let maxLoadedBytes = 64 << 10
+  /// with sendfile(2). Measured: reading is cheaper at 32 KiB, sending at 64 KiB.
+  static let maxLoadedBytes = 32 << 10
   /// How long a connection that was ended from this side stays to see the peer's end, so that the last answers are
   /// not lost to a reset.
   static let lingering: TimeAmount = .milliseconds(500)
@@ -48,6 +48,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var isDriveScheduled = false
   private var wasActive = true
   private var quietSince = NIODeadline.now()
+  private var unsentAtSweep = 0
 
   init(peer: Peer, info: ConnectionInfo, thread: NetworkThread, receiveBuffer: ReceiveBuffer, shared: ServerShared) {
     self.peer = peer
@@ -128,8 +129,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   func closeNow() { context?.close(promise: nil) }
 
   func closeIfIdle(_ now: NIODeadline) {
-    if wasActive {
+    let unsent = unsentBytes
+    if wasActive || unsent != unsentAtSweep {
       wasActive = false
+      unsentAtSweep = unsent
       quietSince = now
       return
     }
@@ -139,6 +142,11 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     } else if quiet >= shared.maxIdle {
       closeNow()
     }
+  }
+
+  /// What the socket has not taken yet: a slow reader's progress shows here.
+  private var unsentBytes: Int {
+    (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
   }
 
   // MARK: Driving

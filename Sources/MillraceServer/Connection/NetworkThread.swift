@@ -31,6 +31,8 @@ final class NetworkThread: @unchecked Sendable {
   private var isReadyScheduled = false
   private var connections: [ObjectIdentifier: Connection] = [:]
   private var whenEmpty: EventLoopPromise<Void>?
+  /// No connection is added any more.
+  private(set) var isDraining = false
   private var sweep: RepeatedTask?
 
   init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
@@ -120,6 +122,7 @@ final class NetworkThread: @unchecked Sendable {
   /// Lets every connection finish what it took, and closes those that have not by `deadline`.
   /// The future succeeds when no connection is left.
   func drain(until deadline: NIODeadline) -> EventLoopFuture<Void> {
+    isDraining = true
     sweep?.cancel()
     sweep = nil
     guard !connections.isEmpty else { return eventLoop.makeSucceededVoidFuture() }

@@ -45,7 +45,15 @@ enum FramingError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .negativeLength(let length): "a request announced a negative length (\(length))"
     case .tooLarge(let length, let limit):
-      "a request announced \(length) bytes, more than socket.request.max.bytes (\(limit))"
+      "a request announced \(length) bytes, more than socket.request.max.bytes (\(limit))\(Self.guess(length))"
     }
+  }
+
+  /// What a length that is none may be the beginning of.
+  private static func guess(_ length: Int) -> String {
+    if length >> 16 == 0x1603 { return "; the client seems to use TLS on a PLAINTEXT listener" }
+    let bytes = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: length >> $0) }
+    guard bytes.allSatisfy({ (0x20...0x7e).contains($0) }) else { return "" }
+    return "; it sent \"\(String(decoding: bytes, as: UTF8.self))\" and seems to be no Kafka client"
   }
 }

@@ -31,4 +31,12 @@ import Testing
     #expect(framing.head(of: ByteBuffer(integer: Int32(101))) == .invalid(.tooLarge(101, limit: 100)))
     #expect(framing.head(of: ByteBuffer(integer: Int32.max)) == .invalid(.tooLarge(Int(Int32.max), limit: 100)))
   }
+
+  @Test func `a length that is the beginning of something else says so`() {
+    let tls = FramingError.tooLarge(0x1603_0102, limit: 100).description
+    #expect(tls.hasSuffix("(100); the client seems to use TLS on a PLAINTEXT listener"))
+    let http = FramingError.tooLarge(0x4745_5420, limit: 100).description
+    #expect(http.hasSuffix("(100); it sent \"GET \" and seems to be no Kafka client"))
+    #expect(FramingError.tooLarge(101, limit: 100).description.hasSuffix("(100)"))
+  }
 }

@@ -111,6 +111,20 @@ import Testing
     }
   }
 
+  @Test func `what a half-closed client sent before is answered, though it was more than may be in flight`()
+    async throws
+  {
+    try await withServer(FakeBroker.echo, .test { $0.maxInFlightPerConnection = 1 }) { _, port in
+      let client = try TestSocket(port: port)
+      let requests = (0..<40).map { [UInt8](repeating: UInt8($0), count: 100_000) }
+      var bytes = requests.flatMap(TestSocket.frame)[...]
+      while !bytes.isEmpty { bytes = bytes.dropFirst(max(0, client.sendWithoutWaiting(bytes))) }
+      client.closeOutput()
+      for request in requests { #expect(try await client.receiveFrame() == request) }
+      #expect(await client.isClosedByServer())
+    }
+  }
+
   @Test func `a request without a response is followed by the next one's`() async throws {
     let broker = FakeBroker { frame, _, slot in
       slot.fulfil(frame.readableBytes == 1 ? .nothing : .echo(frame))
