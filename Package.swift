@@ -107,7 +107,9 @@ let package = Package(
       name: "MillraceClientTests",
       dependencies: ["MillraceClient", "Millrace", "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
       swiftSettings: strict),
-    .testTarget(name: "MillraceCLITests", dependencies: ["MillraceCLI", "MillraceClient"], swiftSettings: strict),
+    .testTarget(
+      name: "MillraceCLITests", dependencies: ["MillraceCLI", "MillraceBroker", "MillraceCoordination", "MillraceClient"],
+      swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -10,15 +10,18 @@ struct Program: AsyncParsableCommand {
     abstract: "A log broker that speaks the Kafka protocol, and the tools to work with it.",
     version: "millrace \(Version.current)",
     groupedSubcommands: [
-      CommandGroup(name: "The broker", subcommands: [Serve.self]),
+      CommandGroup(name: "The broker", subcommands: [Serve.self, Storage.self]),
+      CommandGroup(name: "Records", subcommands: [Produce.self, Bench.self]),
       CommandGroup(name: "Topics", subcommands: [Topics.self, GetOffsets.self, DeleteRecords.self]),
       CommandGroup(name: "Groups and configs", subcommands: [Groups.self, Configs.self]),
       CommandGroup(name: "The cluster", subcommands: [ApiVersions.self, LogDirs.self]),
       CommandGroup(
         name: "Kafka's tools",
         subcommands: [
-          KafkaTopics.self, KafkaConsumerGroups.self, KafkaConfigs.self, KafkaGetOffsets.self, KafkaDeleteRecords.self,
-          KafkaLogDirs.self, KafkaBrokerApiVersions.self,
+          KafkaTopics.self, KafkaConsoleProducer.self, KafkaConsumerGroups.self,
+          KafkaConfigs.self, KafkaGetOffsets.self, KafkaDeleteRecords.self,
+          KafkaLogDirs.self, KafkaBrokerApiVersions.self, KafkaStorage.self, KafkaServerStart.self,
+          KafkaServerStop.self, KafkaProducerPerfTest.self,
         ]),
     ])
 

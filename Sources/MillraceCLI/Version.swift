@@ -2,4 +2,6 @@
 enum Version {
   static let current = "0.1.0"
   static let kafka = "4.2.0"
+  /// Kafka's name for the metadata version of that release.
+  static let kafkaMetadata = "4.2-IV1"
 }

@@ -1,4 +1,4 @@
-// millrace serve: the broker. Picks up its settings, starts a BrokerNode, and stops it on SIGTERM or SIGINT.
+// millrace serve: reads the settings, starts a broker, and stops it on SIGTERM or Ctrl-C.
 import ArgumentParser
 import Logging
 import Millrace
@@ -9,91 +9,73 @@ struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a broker.",
     discussion: """
-      Settings have Kafka's names. They are taken from the properties file, over them from environment variables \
-      (MILLRACE_LOG_DIRS is log.dirs), over them from --set, --listeners and --log-dirs.
+      Without settings it listens on port 9092 of this machine only and keeps its data in ./data. The keys are Kafka's; \
+      config/server.properties lists the usual ones. From the weakest to the strongest: --config, environment \
+      variables (MILLRACE_LOG_DIRS is log.dirs), --listeners and --log-dirs, --set.
 
         millrace serve
         millrace serve --config config/server.properties
-        millrace serve --listeners PLAINTEXT://0.0.0.0:9092 --set advertised.listeners=PLAINTEXT://orders.local:9092
-        millrace serve --log-dirs /var/lib/millrace --set num.partitions=3
-
-      SIGTERM and Ctrl-C stop it: what was taken is answered, and the data directories are left clean.
+        millrace serve --listeners PLAINTEXT://0.0.0.0:9092 --set advertised.listeners=PLAINTEXT://broker.example:9092
       """)
 
-  @Option(help: ArgumentHelp("A properties file.", valueName: "file")) var config: String?
-  @Option(help: ArgumentHelp("Where to listen, as NAME://HOST:PORT, comma separated.", valueName: "list"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("A properties file.", valueName: "file")) var config: String?
+  @Option(help: ArgumentHelp("Where to listen: PLAINTEXT://host:port, separated by commas.", valueName: "list"))
   var listeners: String?
-  @Option(help: ArgumentHelp("The data directories, comma separated.", valueName: "list")) var logDirs: String?
-  @Option(help: ArgumentHelp("A setting; may be given several times.", valueName: "key=value")) var set: [String] = []
-  @Option(help: "What is logged to standard error: trace, debug, info, notice, warning, error or critical.")
-  var logLevel: LogLevel = .notice
+  @Option(help: ArgumentHelp("The data directories, separated by commas.", valueName: "list")) var logDirs: String?
+  @Option(
+    name: [.customShort("X"), .long],
+    help: ArgumentHelp("A setting; may be given several times.", valueName: "key=value"))
+  var set: [String] = []
+  @Option(help: "How much is logged: trace, debug, info, notice, warning, error or critical.")
+  var logLevel = LogLevel.notice
 
   func run() async throws {
-    let began = ContinuousClock.now
-    Surroundings.raiseOpenFileLimit()
-    let configuration = try BrokerConfiguration(properties: settings(), hostName: Surroundings.hostName)
-    var logger = Logger(label: "millrace") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = logLevel.level
-    let node = try await BrokerNode.start(configuration, logger: logger)
-    try announce(node, configuration, after: began.duration(to: .now))
-    try await Interruption.wait()
-    await node.stop()
-  }
-
-  private func announce(
-    _ node: BrokerNode, _ configuration: BrokerConfiguration, after time: Duration
-  ) throws {
-    let addresses = node.addresses.map(\.description).joined(separator: ", ")
-    let directories = configuration.logDirectories.joined(separator: ", ")
-    let bootstrap = configuration.listeners.first.map { listener in
-      let port = listener.advertisedPort == 0 ? node.addresses.first?.port ?? 0 : listener.advertisedPort
-      return "\(listener.advertisedHost):\(port)"
-    }
-    let milliseconds = time / .milliseconds(1)
-    try Output.standard.line(
-      "millrace \(Version.current) is ready on \(addresses), data in \(directories) (\(Int(milliseconds)) ms)")
-    try Output.standard.line(
-      "  try: tools/kafka-topics.sh --create --topic orders --bootstrap-server \(bootstrap ?? "localhost:9092")")
-    try Output.standard.line(
-      "  try: tools/millrace produce orders, and in another terminal: tools/millrace consume orders")
-    try Output.standard.flush()
-  }
-
-  /// Everything that was set, the weakest first.
-  private func settings() throws -> [ConfigEntry] {
-    var entries: [ConfigEntry] = []
-    if let config {
-      entries += try Properties.parse(try Input.text(path: config), file: config).map {
-        ConfigEntry(name: $0.name, value: $0.value, origin: "\(config):\($0.line)")
-      }
-    }
-    entries += Self.settings(environment: Surroundings.environment(prefix: Self.environmentPrefix))
-    for pair in set {
-      guard let equals = pair.firstIndex(of: "="), equals != pair.startIndex else {
-        throw ValidationError("--set \(pair): expected key=value")
-      }
-      entries.append(
-        ConfigEntry(
-          name: String(pair[..<equals]), value: String(pair[pair.index(after: equals)...]), origin: "--set"))
-    }
-    if let listeners { entries.append(ConfigEntry(name: "listeners", value: listeners, origin: "--listeners")) }
-    if let logDirs { entries.append(ConfigEntry(name: "log.dirs", value: logDirs, origin: "--log-dirs")) }
-    return entries
-  }
-
-  private static let environmentPrefix = "MILLRACE_"
-  /// Variables with the prefix that are no settings of a broker.
-  private static let otherVariables: Set<String> = ["MILLRACE_BIN"]
-
-  static func settings(environment: [String: String]) -> [ConfigEntry] {
-    environment.filter { !otherVariables.contains($0.key) }.sorted { $0.key < $1.key }.map { name, value in
-      let key = name.dropFirst(environmentPrefix.count).lowercased().split(separator: "_").joined(separator: ".")
-      return ConfigEntry(name: key, value: value, origin: name)
-    }
+    let entries = try ServeSettings.entries(
+      file: try config.map { [($0, try Input.text(path: $0))] } ?? [],
+      environment: Surroundings.environment(prefix: ServeSettings.prefix), listeners: listeners,
+      logDirectories: logDirs, overrides: set)
+    try await RunningBroker.run(entries, logLevel: logLevel.level)
   }
 }
 
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {
   case trace, debug, info, notice, warning, error, critical
+
   var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .notice }
+}
+
+/// A broker from its start to its end.
+enum RunningBroker {
+  static func run(_ entries: [ConfigEntry], logLevel: Logger.Level) async throws {
+    let began = ContinuousClock.now
+    Surroundings.raiseOpenFileLimit()
+    let configuration = try BrokerConfiguration(properties: entries, hostName: Surroundings.hostName)
+    var logger = Logger(label: "millrace") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = logLevel
+    let idle = ServeSettings.withoutEffect(entries)
+    if !idle.isEmpty { logger.notice("these settings change nothing here: \(idle.joined(separator: ", "))") }
+    try await Interruption.watch { [logger] in
+      let node = try await BrokerNode.start(configuration, logger: logger)
+      try announce(node, configuration, after: began.duration(to: .now))
+      while !Task.isCancelled { try? await Task.sleep(for: .seconds(86_400)) }
+      // Of a task of its own: this one is cancelled.
+      await Task { await node.stop() }.value
+    }
+  }
+
+  /// One line when the broker is ready, and two on what to try.
+  private static func announce(_ node: BrokerNode, _ configuration: BrokerConfiguration, after time: Duration) throws {
+    let addresses = node.addresses.map(\.description).joined(separator: " and ")
+    let directories = configuration.logDirectories.joined(separator: ", ")
+    let bootstrap = configuration.listeners.first.map { listener in
+      "\(listener.advertisedHost):\(listener.advertisedPort == 0 ? node.addresses.first?.port ?? 0 : listener.advertisedPort)"
+    }
+    let server = bootstrap == nil || bootstrap == "localhost:9092" ? "" : " -b \(bootstrap ?? "")"
+    let program = Surroundings.programName
+    try Output.standard.line(
+      "Millrace \(Version.current) is ready on \(addresses), data in \(directories) (\(time.microseconds / 1000) ms)")
+    try Output.standard.line("  write:  echo hello | \(program) produce greetings\(server)")
+    try Output.standard.line("  read:   \(program) consume greetings --from beginning\(server)")
+    try Output.standard.flush()
+  }
 }

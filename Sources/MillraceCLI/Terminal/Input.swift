@@ -39,9 +39,18 @@ final class Input: Sendable {
 
   var isTerminal: Bool { isatty(descriptor) == 1 }
 
+  /// How long a read waits before it looks whether its task was cancelled.
+  private static let waitMs: Int32 = 200
+
   /// The next bytes; none at the end.
   func chunk() async throws -> [UInt8] {
-    try await NIOThreadPool.singleton.runIfActive { try self.readChunk() }
+    while true {
+      try Task.checkCancellation()
+      let bytes = try await NIOThreadPool.singleton.runIfActive {
+        try self.isReadable(withinMs: Self.waitMs) ? self.readChunk() : nil
+      }
+      if let bytes { return bytes }
+    }
   }
 
   /// All bytes until the end, at most `limit`.
@@ -53,6 +62,11 @@ final class Input: Sendable {
       bytes += chunk
       guard bytes.count <= limit else { throw FileFailure(path: name, code: EFBIG) }
     }
+  }
+
+  private func isReadable(withinMs: Int32) -> Bool {
+    var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&wait, 1, withinMs) != 0
   }
 
   private func readChunk() throws(FileFailure) -> [UInt8] {
@@ -67,8 +81,7 @@ final class Input: Sendable {
       case 0: return bytes
       case EINTR: continue
       case EAGAIN:
-        var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        poll(&wait, 1, -1)
+        _ = isReadable(withinMs: -1)
       default: throw FileFailure(path: name, code: code)
       }
     }

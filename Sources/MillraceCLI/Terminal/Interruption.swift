@@ -32,15 +32,4 @@ enum Interruption {
       return true
     }
   }
-
-  /// Returns on the first SIGINT or SIGTERM. A second one ends the process at once.
-  static func wait() async throws {
-    var signals = await UnixSignalsSequence(trapping: .sigint, .sigterm).makeAsyncIterator()
-    _ = await signals.next()
-    Task { [signals] in
-      var signals = signals
-      _ = await signals.next()
-      _exit(130)
-    }
-  }
 }

@@ -16,11 +16,13 @@ enum Surroundings {
     return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
   }
 
-  /// The name of this machine.
+  /// The program as it was called, for hints on what to type.
+  static var programName: String { CommandLine.arguments.first ?? "millrace" }
+
   static var hostName: String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
-    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// The environment variables whose names begin with `prefix`, by name.
