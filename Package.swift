@@ -87,6 +87,9 @@ let package = Package(
     .target(name: "MessageSchema", swiftSettings: strict),
     .executableTarget(name: "SchemaGenerator", dependencies: ["MessageSchema"], swiftSettings: strict),
 
+    // Bytes from outside against every decoder (tools/fuzz).
+    .executableTarget(name: "Fuzz", dependencies: ["MillraceProtocol", "MillraceRecords", nioCore], swiftSettings: strict),
+
     .testTarget(
       name: "MillraceProtocolTests", dependencies: ["MillraceProtocol", "MessageSchema", nioCore],
       exclude: ["Fixtures"], swiftSettings: strict),

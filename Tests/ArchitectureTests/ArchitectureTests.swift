@@ -40,7 +40,7 @@ struct ArchitectureTests {
     "Sources/MillraceClient/Connection/KafkaError+Connection.swift",
   ]
   /// Runs on a developer's machine and is no part of the program.
-  static let developerTools: Set<String> = ["SchemaGenerator", "MessageSchema"]
+  static let developerTools: Set<String> = ["SchemaGenerator", "MessageSchema", "Fuzz"]
   static let swiftFiles = try! SourceTree.files(under: "Sources")
   static var programFiles: [SourceFile] { swiftFiles.filter { !developerTools.contains($0.module) } }
 
