@@ -5,7 +5,7 @@ import time
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic, OffsetSpec
 from kafka.structs import OffsetAndMetadata
 
 
@@ -81,9 +81,8 @@ def test_a_group_of_two_shares_the_partitions(shared_broker, admin, topic):
     try:
         end = time.monotonic() + 40
         while time.monotonic() < end:
-            described = admin.describe_consumer_groups(["g-" + topic])
-            text = str(described)
-            if "Stable" in text and text.count("consumer_id") + text.count("member_id") >= 2:
+            group = admin.describe_groups(["g-" + topic])["g-" + topic]
+            if group["group_state"] == "Stable" and len(group["members"]) == 2:
                 break
             time.sleep(0.3)
         producer = make_producer(shared_broker)
@@ -119,13 +118,15 @@ def test_committed_offsets_are_kept_listed_reset_and_deleted(shared_broker, admi
     consumer = make_consumer(shared_broker, topic, group_id=group)
     assert take(consumer, 1)[0].offset == 20
     consumer.close()
-    assert admin.list_consumer_group_offsets(group)[partition].offset == 20 if isinstance(
-        admin.list_consumer_group_offsets(group).get(partition), OffsetAndMetadata) else True
-    admin.alter_consumer_group_offsets(group, {partition: OffsetAndMetadata(5, "", -1)}) if hasattr(
-        admin, "alter_consumer_group_offsets") else None
-    assert any(group in str(g) for g in admin.list_consumer_groups())
-    admin.delete_consumer_groups([group])
-    assert not any(group in str(g) for g in admin.list_consumer_groups())
+    committed = admin.list_group_offsets(group)[group][partition]
+    assert (committed.offset, committed.metadata) == (20, "twenty")
+    admin.alter_group_offsets(group, {partition: OffsetAndMetadata(5, "", -1)})
+    assert admin.list_group_offsets(group)[group][partition].offset == 5
+    assert admin.reset_group_offsets(group, {partition: OffsetSpec.LATEST})[partition]["offset"] == 50
+    assert admin.list_group_offsets(group)[group][partition].offset == 50
+    assert group in str(admin.list_groups())
+    assert admin.delete_groups([group]) == {group: "OK"}
+    assert group not in str(admin.list_groups())
 
 
 def test_admin_creates_describes_configures_and_deletes(shared_broker, admin, topic):
