@@ -37,7 +37,7 @@ package struct Record {
     hasValue ? fields.valueStart..<(fields.valueStart &+ fields.valueCount) : nil
   }
   /// Where the header count is.
-  private var headersStart: Int { fields.valueStart &+ max(0, fields.valueCount) }
+  package var headersStart: Int { fields.valueStart &+ max(0, fields.valueCount) }
 
   package var key: UnsafeRawBufferPointer? {
     keyRange.map { UnsafeRawBufferPointer(rebasing: section[$0]) }

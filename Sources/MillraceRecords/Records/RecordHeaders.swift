@@ -17,6 +17,13 @@ package struct RecordHeaders: Sequence {
   let start: Int
   package let count: Int
 
+  /// The `count` headers whose count is at `start` in `section`, as a `Record` read from the same bytes says.
+  package init(section: UnsafeRawBufferPointer, start: Int, count: Int) {
+    self.section = section
+    self.start = start
+    self.count = count
+  }
+
   package struct View {
     package let section: UnsafeRawBufferPointer
     package let keyRange: Range<Int>

@@ -1,0 +1,253 @@
+// The public face of consuming. Behind it: `Fetcher` fetches and hands out, `GroupMember` takes part in a group.
+
+import MillraceProtocol
+import NIOCore
+import Synchronization
+
+/// Reads records from a Kafka cluster.
+///
+/// By hand, all partitions of a topic from the beginning:
+///
+/// ```swift
+/// let client = try ClientConfiguration(bootstrapServers: "localhost:9092")
+/// let consumer = try await Consumer(ConsumerConfiguration(client))
+/// try await consumer.assign(topics: ["orders"], from: .earliest)
+/// for try await record in consumer.records { print(record.offset) }
+/// ```
+///
+/// Or as a member of a group that shares the partitions among its members and remembers how far it has come:
+///
+/// ```swift
+/// let consumer = try await Consumer(ConsumerConfiguration(client, groupId: "billing"))
+/// try await consumer.subscribe(to: ["orders"])
+/// for try await batch in consumer.batches {
+///   for record in batch { try await bill(record) }
+///   try await consumer.commit()
+/// }
+/// await consumer.close()
+/// ```
+///
+/// What was handed out counts as processed when the application asks for more: that is what is committed periodically,
+/// and a rebalance waits for it. So after a failure records may be read again, but none is left out. Iterate in one task
+/// at a time.
+public final class Consumer: Sendable {
+  let configuration: ConsumerConfiguration
+  private let cluster: Cluster
+  let fetcher: Fetcher
+  private let member = Mutex<GroupMember?>(nil)
+  private let committer: OffsetCommitter?
+
+  /// Connects to the cluster.
+  ///
+  /// - Throws: `KafkaError` with code `.connectionFailed` when no bootstrap server answers, `.configuration` when the
+  ///   configuration cannot work.
+  public init(_ configuration: ConsumerConfiguration) async throws(KafkaError) {
+    try configuration.check()
+    self.configuration = configuration
+    cluster = try await Cluster.connect(configuration.client)
+    let fetcher = Fetcher(configuration, cluster)
+    self.fetcher = fetcher
+    committer = configuration.groupId.map { [cluster] in OffsetCommitter(group: $0, configuration, cluster, fetcher) }
+  }
+
+  deinit {
+    member.withLock { $0?.abandon() }
+    committer?.stop()
+    fetcher.close()
+    cluster.close()
+  }
+
+  // MARK: What to read
+
+  /// Joins the group and reads what it assigns to this member.
+  ///
+  /// Calling it again changes the topics.
+  public func subscribe(to topics: [String]) async throws(KafkaError) {
+    guard let group = configuration.groupId, let committer else {
+      throw KafkaError(.invalidArgument, "to subscribe needs a group id; without one, assign partitions")
+    }
+    guard !topics.isEmpty else { throw KafkaError(.invalidArgument, "there is no topic to subscribe to") }
+    let new = GroupMember(group: group, configuration, cluster, fetcher, committer)
+    let current = member.withLock { member in
+      if member == nil { member = new }
+      return member
+    }
+    committer.start()
+    (current ?? new).subscribe(to: Set(topics))
+  }
+
+  /// Reads these partitions and no others, without sharing them. With a group id, offsets can be committed all the same.
+  public func assign(_ partitions: [TopicPartition: StartPosition]) async throws(KafkaError) {
+    guard member.withLock({ $0 == nil }) else {
+      throw KafkaError(.invalidArgument, "the consumer is subscribed, so its group assigns the partitions")
+    }
+    for topic in Set(partitions.keys.map(\.topic)) {
+      let metadata = try await cluster.topic(topic)
+      for partition in partitions.keys where partition.topic == topic && metadata[partition: partition.partition] == nil
+      {
+        throw KafkaError(
+          .invalidArgument,
+          "topic '\(topic)' has no partition \(partition.partition); it has \(metadata.partitions.count), counted from 0"
+        )
+      }
+    }
+    fetcher.assign(partitions)
+    committer?.start()
+  }
+
+  /// Reads all partitions of these topics and no others, without sharing them.
+  public func assign(topics: [String], from start: StartPosition) async throws(KafkaError) {
+    var partitions: [TopicPartition: StartPosition] = [:]
+    for topic in topics {
+      for partition in try await cluster.topic(topic).partitions {
+        partitions[TopicPartition(topic, partition.index)] = start
+      }
+    }
+    try await assign(partitions)
+  }
+
+  /// The partitions that are read at the moment.
+  public var assignment: [TopicPartition] {
+    fetcher.read { $0.partitions.keys.sorted() }
+  }
+
+  /// Goes on reading a partition at another place.
+  public func seek(_ partition: TopicPartition, to start: StartPosition) async throws(KafkaError) {
+    guard fetcher.change({ $0.seek(partition, to: start) }) else { throw Self.notAssigned(partition) }
+  }
+
+  /// Hands out nothing of these partitions until `resume`.
+  public func pause(_ partitions: [TopicPartition]) throws(KafkaError) {
+    try setPaused(partitions, true)
+  }
+
+  public func resume(_ partitions: [TopicPartition]) throws(KafkaError) {
+    try setPaused(partitions, false)
+  }
+
+  private func setPaused(_ partitions: [TopicPartition], _ isPaused: Bool) throws(KafkaError) {
+    for partition in partitions {
+      guard fetcher.change({ $0.setPaused(partition, isPaused) }) else { throw Self.notAssigned(partition) }
+    }
+  }
+
+  private static func notAssigned(_ partition: TopicPartition) -> KafkaError {
+    KafkaError(.invalidArgument, "partition \(partition) is not assigned to this consumer")
+  }
+
+  /// The offset of the next record that will be handed out; nil when it is not known yet.
+  public func position(of partition: TopicPartition) -> Int64? {
+    fetcher.read { assignment in
+      assignment.partitions[partition].flatMap { $0.start == nil && $0.position >= 0 ? $0.position : nil }
+    }
+  }
+
+  /// The end of a partition as of the last fetch; nil when there was none.
+  public func highWatermark(of partition: TopicPartition) -> Int64? {
+    fetcher.read { $0.partitions[partition]?.highWatermark }
+  }
+
+  // MARK: Reading
+
+  /// The records as they come, in batches of one partition each. Ends when the consumer is closed, and with
+  /// ``ConsumerConfiguration/stopAtEnd`` at the end of all partitions.
+  public var batches: ConsumerBatches { ConsumerBatches(fetcher: fetcher) }
+
+  /// The records as they come, one by one.
+  public var records: ConsumerRecords { ConsumerRecords(fetcher: fetcher) }
+
+  // MARK: Committing
+
+  /// Commits what was handed out so far: whole batches from `batches`, single records from `records`.
+  public func commit() async throws(KafkaError) {
+    try await requireCommitter().commit(fetcher.read { $0.positions(includingHandedOut: true) })
+  }
+
+  /// Commits these offsets.
+  public func commit(_ offsets: [TopicPartition: OffsetAndMetadata]) async throws(KafkaError) {
+    try await requireCommitter().commit(offsets)
+  }
+
+  /// What the group committed for these partitions; those without are left out.
+  public func committed(
+    _ partitions: [TopicPartition]
+  ) async throws(KafkaError) -> [TopicPartition: OffsetAndMetadata] {
+    try await cluster.committedOffsets(of: try requireCommitter().group, partitions)
+  }
+
+  private func requireCommitter() throws(KafkaError) -> OffsetCommitter {
+    guard let committer else { throw KafkaError(.invalidArgument, "committed offsets need a group id") }
+    return committer
+  }
+
+  /// Commits what was handed out if that happens periodically, leaves the group and closes the connections.
+  public func close() async {
+    if let member = member.withLock({ $0 }) {
+      await member.leave()
+    } else if let committer {
+      await committer.finish()
+    }
+    committer?.stop()
+    fetcher.close()
+    cluster.close()
+  }
+}
+
+/// The batches that a consumer reads.
+public struct ConsumerBatches: AsyncSequence, Sendable {
+  let fetcher: Fetcher
+
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    let fetcher: Fetcher
+
+    public mutating func next() async throws(KafkaError) -> RecordBatch? {
+      try await fetcher.next()
+    }
+
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(KafkaError) -> RecordBatch? {
+      try await fetcher.next()
+    }
+  }
+
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(fetcher: fetcher) }
+}
+
+/// The records that a consumer reads.
+public struct ConsumerRecords: AsyncSequence, Sendable {
+  let fetcher: Fetcher
+
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    let fetcher: Fetcher
+    private var records: RecordBatch.Iterator?
+    private var cursor = Assignment.RecordCursor(0)
+
+    init(fetcher: Fetcher) {
+      self.fetcher = fetcher
+    }
+
+    public mutating func next() async throws(KafkaError) -> ConsumerRecord? {
+      while true {
+        if let record = records?.next() {
+          cursor.position.store(record.offset + 1, ordering: .relaxed)
+          return record
+        }
+        var following: Assignment.RecordCursor?
+        guard
+          let batch = try await fetcher.next(following: { batch in
+            following = Assignment.RecordCursor(batch.position)
+            return following
+          })
+        else {
+          records = nil
+          return nil
+        }
+        if let following { cursor = following }
+        records = batch.makeIterator()
+      }
+    }
+  }
+
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(fetcher: fetcher) }
+}

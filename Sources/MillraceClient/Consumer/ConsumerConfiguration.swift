@@ -1,0 +1,99 @@
+// What a consumer can be told. Names and meanings are those of Kafka's consumer configs.
+
+/// Where to start when a partition has no position, or one that is not there any more (`auto.offset.reset`).
+public enum OffsetReset: String, Sendable, Hashable, CaseIterable {
+  case earliest, latest
+  /// Nowhere: that is an error.
+  case none
+}
+
+/// How a group's leader gives partitions to members (`partition.assignment.strategy`).
+public enum GroupAssignor: String, Sendable, Hashable, CaseIterable {
+  /// Neighbouring partitions of each topic; equal partitions of different topics to the same member.
+  case range
+  /// All partitions in turn.
+  case roundRobin = "roundrobin"
+}
+
+/// A change of what a group member has to read.
+public enum RebalanceEvent: Sendable, Hashable {
+  /// Partitions were assigned; reading them begins afterwards.
+  case assigned([TopicPartition])
+  /// Partitions will be another member's. What was read of them can still be committed.
+  case revoked([TopicPartition])
+  /// Partitions are another member's already: this one was away for too long.
+  case lost([TopicPartition])
+}
+
+/// Where reading of a partition starts.
+public enum StartPosition: Sendable, Hashable {
+  case earliest
+  case latest
+  case offset(Int64)
+  /// The first record with this time or a later one, in milliseconds since 1970; the end if there is none.
+  case timestamp(Int64)
+  /// So many records before the end.
+  case fromEnd(Int64)
+  /// What the group committed; where it did not, `ConsumerConfiguration.autoOffsetReset` decides.
+  case committed
+}
+
+/// How a consumer behaves.
+public struct ConsumerConfiguration: Sendable {
+  public var client: ClientConfiguration
+  /// The group to share partitions and committed offsets with (`group.id`).
+  public var groupId: String?
+  /// A name of this member that stays over restarts, so that a restart is no rebalance (KIP-345, `group.instance.id`).
+  public var groupInstanceId: String?
+  public var autoOffsetReset = OffsetReset.latest
+  /// How often what was processed is committed (`auto.commit.interval.ms`); nil to leave that to `commit()`.
+  public var autoCommitInterval: Duration? = .seconds(5)
+  /// In order of preference. A group uses the first that all members know.
+  public var assignors: [GroupAssignor] = [.range, .roundRobin]
+  /// After how long without a heartbeat a member counts as dead (`session.timeout.ms`).
+  public var sessionTimeout: Duration = .seconds(45)
+  public var heartbeatInterval: Duration = .seconds(3)
+  /// How long processing of a batch may take before the member gives up its partitions (`max.poll.interval.ms`).
+  public var maxPollInterval: Duration = .seconds(300)
+  /// How much a broker waits for, up to `fetchMaxWait` (`fetch.min.bytes`).
+  public var fetchMinBytes = 1
+  public var fetchMaxWait: Duration = .milliseconds(500)
+  /// How much a fetch returns, unless a single batch is larger (`fetch.max.bytes`).
+  public var fetchMaxBytes = 50 << 20
+  /// How much of one partition a fetch returns, unless a single batch is larger (`max.partition.fetch.bytes`).
+  public var maxPartitionFetchBytes = 1 << 20
+  /// How much is fetched ahead of what was processed, over all partitions.
+  public var prefetchBytes = 64 << 20
+  public var isolation = IsolationLevel.readUncommitted
+  /// Whether the checksums of batches are checked (`check.crcs`).
+  public var checksCRCs = true
+  /// Whether iteration ends when every partition was read to its end, as of then.
+  public var stopAtEnd = false
+  /// Called between batches, and waited for.
+  public var onRebalance: (@Sendable (RebalanceEvent) async -> Void)?
+
+  public init(_ client: ClientConfiguration, groupId: String? = nil) {
+    self.client = client
+    self.groupId = groupId
+  }
+
+  func check() throws(KafkaError) {
+    guard groupId != "" else { throw KafkaError(.configuration, "the group id is empty") }
+    guard groupId != nil || groupInstanceId == nil else {
+      throw KafkaError(.configuration, "a group instance id needs a group id")
+    }
+    guard !assignors.isEmpty else { throw KafkaError(.configuration, "a group needs at least one assignor") }
+    guard heartbeatInterval > .zero, heartbeatInterval < sessionTimeout else {
+      throw KafkaError(.configuration, "the heartbeat interval must be shorter than the session time-out")
+    }
+    guard sessionTimeout <= maxPollInterval else {
+      throw KafkaError(.configuration, "the session time-out must not be longer than maxPollInterval")
+    }
+    guard fetchMinBytes >= 0, fetchMaxBytes > 0, maxPartitionFetchBytes > 0, prefetchBytes > 0 else {
+      throw KafkaError(.configuration, "fetch sizes must be greater than zero")
+    }
+    guard fetchMaxWait >= .zero, (autoCommitInterval ?? .seconds(1)) > .zero else {
+      throw KafkaError(.configuration, "fetchMaxWait and autoCommitInterval must not be negative")
+    }
+  }
+}

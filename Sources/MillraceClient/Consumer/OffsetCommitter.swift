@@ -1,0 +1,91 @@
+// Commits offsets for a consumer: on request, periodically, and at the end. Knows under which identity: the member's as
+// long as it is one, nobody's when partitions are assigned by hand.
+
+import Logging
+import Synchronization
+
+final class OffsetCommitter: Sendable {
+  private struct State {
+    var identity: GroupIdentity
+    /// What is committed as far as we know, so that nothing is committed twice.
+    var committed: [TopicPartition: Int64] = [:]
+    var task: Task<Void, Never>?
+  }
+
+  let group: String
+  private let configuration: ConsumerConfiguration
+  private let cluster: Cluster
+  private let fetcher: Fetcher
+  private let state: Mutex<State>
+
+  init(group: String, _ configuration: ConsumerConfiguration, _ cluster: Cluster, _ fetcher: Fetcher) {
+    self.group = group
+    self.configuration = configuration
+    self.cluster = cluster
+    self.fetcher = fetcher
+    state = Mutex(State(identity: GroupIdentity(group: group)))
+  }
+
+  /// Begins to commit periodically, if that is wanted.
+  func start() {
+    guard let interval = configuration.autoCommitInterval else { return }
+    state.withLock { state in
+      guard state.task == nil else { return }
+      state.task = Task { [weak self] in
+        while !Task.isCancelled {
+          try? await pause(interval)
+          await self?.commitCompleted()
+        }
+      }
+    }
+  }
+
+  func stop() {
+    state.withLock { $0.task?.cancel() }
+  }
+
+  /// The identity that later commits are made under.
+  func use(_ identity: GroupIdentity) {
+    state.withLock {
+      if $0.identity != identity { $0.committed = [:] }
+      $0.identity = identity
+    }
+  }
+
+  func commit(
+    _ offsets: [TopicPartition: OffsetAndMetadata], until deadline: ContinuousClock.Instant? = nil
+  ) async throws(KafkaError) {
+    guard !offsets.isEmpty else { return }
+    let identity = state.withLock { $0.identity }
+    let results = try await cluster.commit(offsets, identity, until: deadline)
+    state.withLock { state in
+      guard state.identity == identity else { return }
+      for (partition, result) in results {
+        if case .success = result { state.committed[partition] = offsets[partition]?.offset }
+      }
+    }
+    for result in results.values { try result.get() }
+  }
+
+  /// What the application is done with, and in the end also what it has.
+  func commitCompleted(
+    includingHandedOut: Bool = false, until deadline: ContinuousClock.Instant? = nil
+  ) async {
+    let positions = fetcher.read { $0.positions(includingHandedOut: includingHandedOut) }
+    let committed = state.withLock { $0.committed }
+    let new = positions.filter { committed[$0.key] != $0.value.offset }
+    do throws(KafkaError) {
+      try await commit(new, until: deadline)
+    } catch {
+      guard error.code != .cancelled else { return }
+      configuration.client.logger.warning(
+        "offsets were not committed", metadata: ["group": "\(group)", "error": "\(error)"])
+    }
+  }
+
+  /// The last commit, if commits are periodic.
+  func finish() async {
+    guard configuration.autoCommitInterval != nil else { return }
+    await commitCompleted(includingHandedOut: true, until: .now + configuration.client.requestTimeout)
+  }
+}
