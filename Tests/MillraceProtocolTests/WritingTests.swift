@@ -117,6 +117,43 @@ import Testing
     }
   }
 
+  // MARK: The buffer
+
+  @Test func `a writer appends to the buffer it is given, wherever that begins`() throws {
+    var given = bytes("aaaa bb")
+    given.moveReaderIndex(forwardBy: 2)
+    var writer = MessageWriter(given)
+    writer.writeInt16(1)
+    try FetchRequest(clusterId: String(repeating: "c", count: 150)).write(to: &writer, version: 12)
+    #expect(hex(writer.buffer).hasPrefix("bb0001ffffffff"))
+    var reader = MessageReader(writer.buffer.dropping(3))
+    #expect(try FetchRequest(from: &reader, version: 12).clusterId?.count == 150)
+    #expect(reader.remaining == 0)
+  }
+
+  @Test func `what was taken out of a writer stays as it was`() {
+    var writer = MessageWriter()
+    var taken: [ByteBuffer] = []
+    for value in 0..<Int32(300) {
+      writer.writeInt32(value)
+      if value.isMultiple(of: 7) { taken.append(writer.buffer) }
+    }
+    let whole = writer.buffer
+    #expect(whole.readableBytes == 1200)
+    for (index, buffer) in taken.enumerated() {
+      #expect(buffer == whole.getSlice(at: 0, length: 4 * (7 * index + 1)))
+    }
+    for value in 0..<300 { #expect(whole.getInteger(at: 4 * value, as: Int32.self) == Int32(value)) }
+  }
+
+  @Test func `bytes put into the buffer by hand keep their place`() {
+    var writer = MessageWriter()
+    writer.writeInt8(1)
+    writer.buffer.writeInteger(UInt8(2))
+    writer.writeInt8(3)
+    #expect(hex(writer.buffer) == "010203")
+  }
+
   // MARK: Records
 
   @Test func `records are written as bytes or leave a splice point`() throws {

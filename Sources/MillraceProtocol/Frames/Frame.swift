@@ -13,7 +13,7 @@ public struct EncodedFrame: Sendable, Equatable {
 }
 
 /// How large a buffer a frame starts with; most answers fit.
-private let initialCapacity = 256
+private let initialCapacity = 512
 
 public func encodeRequest<R: Request>(
   _ request: R, version: Int16, correlationId: Int32, clientId: String?
@@ -40,7 +40,7 @@ private func encodeFrame(
   try message.write(to: &writer, version: version)
   let length = writer.byteCount - FrameLength.byteCount
   guard let prefix = Int32(exactly: length) else { throw .tooLong(length) }
-  writer.buffer.setInteger(prefix, at: 0)
+  writer.setInt32(prefix, at: 0)
   return EncodedFrame(buffer: writer.buffer, splices: writer.splices)
 }
 

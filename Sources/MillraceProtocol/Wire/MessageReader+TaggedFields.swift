@@ -10,7 +10,7 @@ struct IncomingTaggedField {
   var reader: MessageReader
 
   /// The field as it came, for the ones nobody knows.
-  var preserved: TaggedField { TaggedField(tag: tag, data: reader.buffer) }
+  var preserved: TaggedField { TaggedField(tag: tag, data: reader.rest) }
 
   /// For a tag that only some versions define.
   func require(_ isDefined: Bool) throws(ProtocolError) {

@@ -41,7 +41,7 @@ extension MessageWriter {
   @inline(never)
   mutating func beginTaggedFields(_ unknown: [TaggedField], defined: UInt32) -> OutgoingTaggedFields {
     let sorted = unknown.count < 2 ? unknown : unknown.sorted { $0.tag < $1.tag }
-    let tags = OutgoingTaggedFields(unknown: sorted[...], definedCount: defined, countIndex: buffer.writerIndex)
+    let tags = OutgoingTaggedFields(unknown: sorted[...], definedCount: defined, countIndex: bufferByteCount)
     writeInt8(0)
     return tags
   }
@@ -50,13 +50,13 @@ extension MessageWriter {
   mutating func beginTaggedField(_ tag: UInt32, _ tags: inout OutgoingTaggedFields) {
     tags.count += 1
     writeUnsignedVarint(tag)
-    tags.sizeIndex = buffer.writerIndex
+    tags.sizeIndex = bufferByteCount
     writeInt8(0)
   }
 
   @inline(never)
   mutating func endTaggedField(_ tags: inout OutgoingTaggedFields) {
-    setVarint(at: tags.sizeIndex, to: UInt32(clamping: buffer.writerIndex - tags.sizeIndex - 1))
+    setVarint(at: tags.sizeIndex, to: UInt32(clamping: bufferByteCount - tags.sizeIndex - 1))
   }
 
   @inline(never)
@@ -72,21 +72,23 @@ extension MessageWriter {
     guard let size = UInt32(exactly: field.data.readableBytes) else { throw .tooLong(field.data.readableBytes) }
     writeUnsignedVarint(field.tag)
     writeUnsignedVarint(size)
-    buffer.writeImmutableBuffer(field.data)
+    append(field.data)
     tags.count += 1
   }
 
   /// Replaces the one byte at `index` by a varint.
   private mutating func setVarint(at index: Int, to value: UInt32) {
-    if value < 0x80 {
-      buffer.setInteger(UInt8(value), at: index)
-      return
-    }
+    if value < 0x80 { return setByte(UInt8(value), at: index) }
     var encoded = MessageWriter()
     encoded.writeUnsignedVarint(value)
-    let tail = buffer.getSlice(at: index + 1, length: buffer.writerIndex - index - 1) ?? ByteBuffer()
-    buffer.moveWriterIndex(to: index)
-    buffer.writeImmutableBuffer(encoded.buffer)
-    buffer.writeImmutableBuffer(tail)
+    let tail = removeTail(from: index).dropping(1)
+    append(encoded.buffer)
+    append(tail)
+  }
+}
+
+extension ByteBuffer {
+  fileprivate func dropping(_ count: Int) -> ByteBuffer {
+    getSlice(at: readerIndex + count, length: readableBytes - count) ?? ByteBuffer()
   }
 }
