@@ -2,9 +2,9 @@
 // a small batch does. Output is bounded by a limit, and memory follows the output. One user at a time.
 
 package struct Decompressor: ~Copyable {
-  var zlib = ZlibInflater()
-  var lz4 = LZ4Decoder()
-  var zstd = ZstdDecoder()
+  private var zlib = ZlibInflater()
+  private var lz4 = LZ4Decoder()
+  private var zstd = ZstdDecoder()
 
   /// No record section is larger, and sums with it cannot overflow.
   private static let largestLimit = 1 << 40
@@ -16,31 +16,22 @@ package struct Decompressor: ~Copyable {
     _ type: CompressionType, _ input: UnsafeRawBufferPointer, into output: inout ByteScratch, limit: Int
   ) throws(CompressionError) {
     output.removeAll()
+    try decompress(type, input, to: &output, limit: limit)
+  }
+
+  /// Hands the decompressed `input`, at most `limit` bytes, to `output` as it comes.
+  mutating func decompress<Output: DecompressionOutput & ~Copyable>(
+    _ type: CompressionType, _ input: UnsafeRawBufferPointer, to output: inout Output, limit: Int
+  ) throws(CompressionError) {
     let limit = min(max(0, limit), Self.largestLimit)
     switch type {
     case .none:
       guard input.count <= limit else { throw .limitExceeded(limit) }
-      output.append(input)
-    case .gzip: try zlib.decompress(input, into: &output, limit: limit)
-    case .snappy: try SnappyFraming.decompress(input, into: &output, limit: limit)
-    case .lz4: try lz4.decompress(input, into: &output, limit: limit)
-    case .zstd: try zstd.decompress(input, into: &output, limit: limit)
+      try output.take(input)
+    case .gzip: try zlib.decompress(input, to: &output, limit: limit)
+    case .snappy: try SnappyFraming.decompress(input, to: &output, limit: limit)
+    case .lz4: try lz4.decompress(input, to: &output, limit: limit)
+    case .zstd: try zstd.decompress(input, to: &output, limit: limit)
     }
-  }
-}
-
-extension ByteScratch {
-  /// Memory for more output within `limit`: at least one byte, even where nothing more is allowed, so that a codec can
-  /// tell whether anything more would come. `grown(by:limit:)` then refuses it.
-  mutating func room(expecting expected: Int, limit: Int) -> UnsafeMutableRawBufferPointer {
-    let allowed = limit - count + 1
-    reserve(min(allowed, max(1, expected)))
-    return UnsafeMutableRawBufferPointer(rebasing: free[..<min(allowed, free.count)])
-  }
-
-  /// Takes what a codec wrote to `room`.
-  mutating func grown(by written: Int, limit: Int) throws(CompressionError) {
-    guard count + written <= limit else { throw .limitExceeded(limit) }
-    advance(written)
   }
 }

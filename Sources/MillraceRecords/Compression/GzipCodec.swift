@@ -39,8 +39,8 @@ struct ZlibInflater: ~Copyable {
     return made
   }
 
-  mutating func decompress(
-    _ input: UnsafeRawBufferPointer, into output: inout ByteScratch, limit: Int
+  mutating func decompress<Output: DecompressionOutput & ~Copyable>(
+    _ input: UnsafeRawBufferPointer, to output: inout Output, limit: Int
   ) throws(CompressionError) {
     guard input.count <= Int(UInt32.max) else { throw .corrupt }
     let stream = try ready()
@@ -55,7 +55,7 @@ struct ZlibInflater: ~Copyable {
       stream.pointee.avail_out = uInt(offered)
       let result = inflate(stream, Z_NO_FLUSH)
       let written = offered - Int(stream.pointee.avail_out)
-      try output.grown(by: written, limit: limit)
+      try output.take(written: written, limit: limit)
       switch result {
       case Z_STREAM_END:
         if stream.pointee.avail_in == 0 { return }

@@ -32,8 +32,8 @@ struct LZ4Decoder: ~Copyable {
     context = nil
   }
 
-  mutating func decompress(
-    _ input: UnsafeRawBufferPointer, into output: inout ByteScratch, limit: Int
+  mutating func decompress<Output: DecompressionOutput & ~Copyable>(
+    _ input: UnsafeRawBufferPointer, to output: inout Output, limit: Int
   ) throws(CompressionError) {
     let context = try ready()
     defer { if Self.needsLargeBlocks(input) { discardContext() } }
@@ -48,7 +48,7 @@ struct LZ4Decoder: ~Copyable {
       guard LZ4F_isError(hint) == 0, taken > 0 || written > 0 else { throw .corrupt }
       consumed += taken
       let filled = written == room.count
-      try output.grown(by: written, limit: limit)
+      try output.take(written: written, limit: limit)
       if hint == 0 { break }
       // The frame wants more: more output memory, or input that is not there.
       if !filled, consumed == input.count { throw .corrupt }

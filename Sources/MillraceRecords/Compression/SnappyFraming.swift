@@ -22,10 +22,10 @@ enum SnappyFraming {
     bytes.count >= headerByteCount && bytes[..<magic.count].elementsEqual(magic)
   }
 
-  static func decompress(
-    _ input: UnsafeRawBufferPointer, into output: inout ByteScratch, limit: Int
+  static func decompress<Output: DecompressionOutput & ~Copyable>(
+    _ input: UnsafeRawBufferPointer, to output: inout Output, limit: Int
   ) throws(CompressionError) {
-    guard beginsHeader(input) else { return try decompressBlock(input, into: &output, limit: limit) }
+    guard beginsHeader(input) else { return try decompressBlock(input, to: &output, limit: limit) }
     var rest = UnsafeRawBufferPointer(rebasing: input[headerByteCount...])
     while rest.count > 0 {
       if beginsHeader(rest) {
@@ -35,13 +35,13 @@ enum SnappyFraming {
       guard rest.count >= 4 else { throw .corrupt }
       let length = Int(rest.bigEndian(at: 0, as: UInt32.self))
       guard length <= rest.count - 4 else { throw .corrupt }
-      try decompressBlock(UnsafeRawBufferPointer(rebasing: rest[4..<4 + length]), into: &output, limit: limit)
+      try decompressBlock(UnsafeRawBufferPointer(rebasing: rest[4..<4 + length]), to: &output, limit: limit)
       rest = UnsafeRawBufferPointer(rebasing: rest[(4 + length)...])
     }
   }
 
-  private static func decompressBlock(
-    _ block: UnsafeRawBufferPointer, into output: inout ByteScratch, limit: Int
+  private static func decompressBlock<Output: DecompressionOutput & ~Copyable>(
+    _ block: UnsafeRawBufferPointer, to output: inout Output, limit: Int
   ) throws(CompressionError) {
     let source = block.baseAddress?.assumingMemoryBound(to: CChar.self)
     var length = 0
@@ -50,15 +50,14 @@ enum SnappyFraming {
     }
     // A length that the block cannot possibly fill is refused before memory is taken for it.
     guard length >= 0, length / largestRatio <= block.count else { throw .corrupt }
-    guard length <= limit - output.count else { throw .limitExceeded(limit) }
-    output.reserve(max(1, length))
-    let room = output.free
+    guard length <= limit - output.total else { throw .limitExceeded(limit) }
+    let room = output.block(of: length)
     var written = room.count
     guard
       snappy_uncompress(source, block.count, room.baseAddress?.assumingMemoryBound(to: CChar.self), &written)
         == SNAPPY_OK, written == length
     else { throw .corrupt }
-    output.advance(written)
+    try output.take(written: written)
   }
 
   static func compress(

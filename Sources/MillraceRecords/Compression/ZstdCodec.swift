@@ -27,23 +27,23 @@ struct ZstdDecoder: ~Copyable {
     return context
   }
 
-  mutating func decompress(
-    _ input: UnsafeRawBufferPointer, into output: inout ByteScratch, limit: Int
+  mutating func decompress<Output: DecompressionOutput & ~Copyable>(
+    _ input: UnsafeRawBufferPointer, to output: inout Output, limit: Int
   ) throws(CompressionError) {
     let context = try ready()
-    if try decompressAtOnce(input, context, into: &output, limit: limit) { return }
+    if try decompressAtOnce(input, context, to: &output, limit: limit) { return }
     defer {
       if ZSTD_sizeof_DCtx(context) > Self.keptContextByteCount {
         ZSTD_freeDCtx(context)
         self.context = nil
       }
     }
-    try stream(input, context, into: &output, limit: limit)
+    try stream(input, context, to: &output, limit: limit)
   }
 
   /// The usual case: a single frame of known, modest size.
-  private func decompressAtOnce(
-    _ input: UnsafeRawBufferPointer, _ context: OpaquePointer, into output: inout ByteScratch, limit: Int
+  private func decompressAtOnce<Output: DecompressionOutput & ~Copyable>(
+    _ input: UnsafeRawBufferPointer, _ context: OpaquePointer, to output: inout Output, limit: Int
   ) throws(CompressionError) -> Bool {
     // The two largest values say "unknown" and "error".
     let stated = ZSTD_getFrameContentSize(input.baseAddress, input.count)
@@ -51,18 +51,17 @@ struct ZstdDecoder: ~Copyable {
     guard stated <= UInt64(limit) else { throw .limitExceeded(limit) }
     let size = Int(stated)
     guard size <= max(ByteScratch.minimumCapacity, input.count * Self.trustedRatio),
-      ZSTD_findFrameCompressedSize(input.baseAddress, input.count) == input.count
+      ZSTD_findFrameCompressedSize(input.baseAddress, input.count) == input.count,
+      let room = output.room(exactly: size)
     else { return false }
-    output.reserve(max(1, size))
-    let room = output.free
     let written = ZSTD_decompressDCtx(context, room.baseAddress, size, input.baseAddress, input.count)
     guard ZSTD_isError(written) == 0, written == size else { throw .corrupt }
-    output.advance(written)
+    try output.take(written: written)
     return true
   }
 
-  private func stream(
-    _ input: UnsafeRawBufferPointer, _ context: OpaquePointer, into output: inout ByteScratch, limit: Int
+  private func stream<Output: DecompressionOutput & ~Copyable>(
+    _ input: UnsafeRawBufferPointer, _ context: OpaquePointer, to output: inout Output, limit: Int
   ) throws(CompressionError) {
     var source = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
     guard input.count > 0 else { throw .corrupt }
@@ -71,7 +70,7 @@ struct ZstdDecoder: ~Copyable {
       var sink = ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: 0)
       let hint = ZSTD_decompressStream(context, &sink, &source)
       guard ZSTD_isError(hint) == 0 else { throw .corrupt }
-      try output.grown(by: sink.pos, limit: limit)
+      try output.take(written: sink.pos, limit: limit)
       guard source.pos == input.count else { continue }
       // All input is taken: at the end of a frame that is the end, elsewhere there may be output still to come.
       if hint == 0 { return }

@@ -149,9 +149,7 @@ extension ProduceValidation {
     let times = isLogAppendTime ? Int64.min...Int64.max : rules.timestamps(at: nowMs)
     let walk: RecordWalk
     do {
-      walk = try batch.withRecordSection(limit: rules.decompressedLimit) { (section) throws(BatchError) in
-        try RecordWalk(section, of: header)
-      }
+      walk = try batch.walkRecords(limit: rules.decompressedLimit)
     } catch { throw ProduceRejection(error) }
     if needsKeys && walk.hasRecordWithoutKey || walk.minTimestamp < times.lowerBound
       || walk.maxTimestamp > times.upperBound
