@@ -4,7 +4,7 @@
 extension FileSystem {
   /// The content of a small file, or nil when there is none. A file larger than `limit` is not one of ours.
   package func contents(of path: String, limit: Int = 256 << 20) throws(StorageError) -> [UInt8]? {
-    let file: FileHandle
+    let file: OpenFile
     do {
       file = try open(path, .read)
     } catch {

@@ -6,26 +6,26 @@
 // that failed may have written a part.
 
 package protocol FileSystem: Sendable {
-  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle
-  func close(_ file: FileHandle)
+  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> OpenFile
+  func close(_ file: OpenFile)
 
   /// Fills `buffer` from `position`. Returns fewer bytes than it holds only at the end of the file.
   func read(
-    _ file: FileHandle, into buffer: UnsafeMutableRawBufferPointer, at position: Int64
+    _ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at position: Int64
   ) throws(StorageError) -> Int
   /// Writes `head` and then `tail` at `position`, in one call where the system takes them in one.
   func write(
-    _ file: FileHandle, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
+    _ file: OpenFile, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
   ) throws(StorageError)
-  func size(of file: FileHandle) throws(StorageError) -> Int64
-  func truncate(_ file: FileHandle, to size: Int64) throws(StorageError)
+  func size(of file: OpenFile) throws(StorageError) -> Int64
+  func truncate(_ file: OpenFile, to size: Int64) throws(StorageError)
 
   /// Makes the file's bytes, and the length that finds them, durable.
-  func synchronize(_ file: FileHandle) throws(StorageError)
+  func synchronize(_ file: OpenFile) throws(StorageError)
   /// Makes creations, renames and removals in a directory durable.
   func synchronizeDirectory(_ path: String) throws(StorageError)
   /// Makes everything on the file system that holds `file` durable.
-  func synchronizeFileSystem(of file: FileHandle) throws(StorageError)
+  func synchronizeFileSystem(of file: OpenFile) throws(StorageError)
 
   func rename(_ path: String, to newPath: String) throws(StorageError)
   func remove(_ path: String) throws(StorageError)
@@ -37,12 +37,12 @@ package protocol FileSystem: Sendable {
 
   /// Creates `path` if need be and takes an exclusive lock on it that ends with the handle or the process. Throws
   /// `StorageError.wouldBlock` at once when somebody else has it.
-  func lock(_ path: String) throws(StorageError) -> FileHandle
+  func lock(_ path: String) throws(StorageError) -> OpenFile
   func space(at path: String) throws(StorageError) -> StorageSpace
 }
 
 extension FileSystem {
-  func write(_ file: FileHandle, _ bytes: UnsafeRawBufferPointer, at position: Int64) throws(StorageError) {
+  func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at position: Int64) throws(StorageError) {
     try write(file, bytes, UnsafeRawBufferPointer(start: nil, count: 0), at: position)
   }
 }
@@ -57,7 +57,7 @@ package enum OpenMode: Sendable {
 }
 
 /// An open file. Copies name the same descriptor; somebody closes it once.
-package struct FileHandle: Sendable {
+package struct OpenFile: Sendable {
   package let descriptor: Int32
   package let path: String
 

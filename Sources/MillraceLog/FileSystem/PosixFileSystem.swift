@@ -12,7 +12,7 @@ import CMillraceSystem
 package struct PosixFileSystem: FileSystem {
   package init() {}
 
-  package func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle {
+  package func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> OpenFile {
     let flags: Int32 =
       switch mode {
       case .read: O_RDONLY
@@ -22,16 +22,16 @@ package struct PosixFileSystem: FileSystem {
       }
     let descriptor = retrying { systemOpen(path, flags | O_CLOEXEC, 0o644) }
     guard descriptor >= 0 else { throw StorageError(errno, .open, path) }
-    return FileHandle(descriptor: descriptor, path: path)
+    return OpenFile(descriptor: descriptor, path: path)
   }
 
-  package func close(_ file: FileHandle) {
+  package func close(_ file: OpenFile) {
     // Not carried on after an interruption: on Linux the descriptor is gone by then.
     _ = systemClose(file.descriptor)
   }
 
   package func read(
-    _ file: FileHandle, into buffer: UnsafeMutableRawBufferPointer, at position: Int64
+    _ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at position: Int64
   ) throws(StorageError) -> Int {
     var done = 0
     while done < buffer.count {
@@ -46,7 +46,7 @@ package struct PosixFileSystem: FileSystem {
   }
 
   package func write(
-    _ file: FileHandle, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
+    _ file: OpenFile, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
   ) throws(StorageError) {
     let total = head.count + tail.count
     var done = 0
@@ -72,19 +72,19 @@ package struct PosixFileSystem: FileSystem {
     iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress! + start), iov_len: bytes.count - start)
   }
 
-  package func size(of file: FileHandle) throws(StorageError) -> Int64 {
+  package func size(of file: OpenFile) throws(StorageError) -> Int64 {
     var status = stat()
     guard fstat(file.descriptor, &status) == 0 else { throw StorageError(errno, .size, file.path) }
     return Int64(status.st_size)
   }
 
-  package func truncate(_ file: FileHandle, to size: Int64) throws(StorageError) {
+  package func truncate(_ file: OpenFile, to size: Int64) throws(StorageError) {
     guard retrying({ ftruncate(file.descriptor, off_t(size)) }) == 0 else {
       throw StorageError(errno, .truncate, file.path)
     }
   }
 
-  package func synchronize(_ file: FileHandle) throws(StorageError) {
+  package func synchronize(_ file: OpenFile) throws(StorageError) {
     #if os(Linux)
       let result = retrying { fdatasync(file.descriptor) }
     #else
@@ -100,7 +100,7 @@ package struct PosixFileSystem: FileSystem {
     guard retrying({ fsync(descriptor) }) == 0 else { throw StorageError(errno, .synchronizeDirectory, path) }
   }
 
-  package func synchronizeFileSystem(of file: FileHandle) throws(StorageError) {
+  package func synchronizeFileSystem(of file: OpenFile) throws(StorageError) {
     guard retrying({ millrace_syncfs(file.descriptor) }) == 0 else {
       throw StorageError(errno, .synchronizeFileSystem, file.path)
     }
@@ -162,7 +162,7 @@ package struct PosixFileSystem: FileSystem {
       modificationTimeMs: Int64(modified.tv_sec) * 1000 + Int64(modified.tv_nsec) / 1_000_000)
   }
 
-  package func lock(_ path: String) throws(StorageError) -> FileHandle {
+  package func lock(_ path: String) throws(StorageError) -> OpenFile {
     let file = try open(path, .create)
     guard retrying({ flock(file.descriptor, LOCK_EX | LOCK_NB) }) == 0 else {
       let number = errno

@@ -27,6 +27,8 @@ package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible 
 
   /// No room: the call changed nothing that matters and may succeed later.
   package var isOutOfSpace: Bool { errorNumber == ENOSPC || errorNumber == EDQUOT }
+  /// Bytes that were written are perhaps not durable and never will be.
+  var isFailedFlush: Bool { operation == .synchronize || operation == .synchronizeFileSystem }
   package var isNotFound: Bool { errorNumber == ENOENT }
   /// Somebody else holds the lock.
   package var isLocked: Bool { errorNumber == EWOULDBLOCK }

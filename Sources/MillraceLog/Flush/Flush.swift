@@ -17,7 +17,7 @@ struct Flush: Sendable {
   let fileSystem: any FileSystem
   let policy: FlushPolicy
   /// A descriptor on the file system, opened when the store was: `syncfs` reports errors that came after.
-  let anchor: FileHandle
+  let anchor: OpenFile
 
   /// Flushes what `outcomes` says, and notes for each log what went wrong.
   func run(_ outcomes: inout [(work: CommitWork, error: StorageError?)]) {

@@ -34,6 +34,11 @@ package enum LogError: Error, Sendable, Equatable {
 }
 
 extension LogError {
+  /// Makes a call of the file system, whose errors are `storage` errors of the log.
+  static func wrap<Result>(_ body: @autoclosure () throws(StorageError) -> Result) throws(LogError) -> Result {
+    do { return try body() } catch { throw .storage(error) }
+  }
+
   /// Whether a write that failed like this is the log's last. Without room, or without a descriptor to spare, the log
   /// is as it was and the next append may succeed.
   var endsWriting: Bool {

@@ -83,7 +83,7 @@ final class LogWriter: @unchecked Sendable {
     if epochs.assign(leaderEpoch, at: stamped.baseOffset) { epochsChanged = true }
     endOffset = lastOffset + 1
     return Appended(
-      header: stamped, start: start, didRoll: didRoll, beganTransaction: producers.add(stamped),
+      header: stamped, start: start, didRoll: didRoll, beganTransaction: producers.add(stamped, nowMs: nowMs),
       isFirstOfSegment: start.position == 0)
   }
 
@@ -130,15 +130,13 @@ final class LogWriter: @unchecked Sendable {
       return false
     }
     var isDue = size + Int64(byteCount) > Int64(config.segmentBytes) || active.relative(lastOffset) == nil
-    do {
-      if !isDue { isDue = try indexesAreFull(config) }
-      if !isDue { isDue = try hasWaited(config.segmentMs, maxTimestamp: maxTimestamp, nowMs: nowMs) }
-    } catch { throw .storage(error) }
+    if !isDue { isDue = try indexesAreFull(config) }
+    if !isDue { isDue = try hasWaited(config.segmentMs, maxTimestamp: maxTimestamp, nowMs: nowMs) }
     if isDue { roll(nowMs: nowMs, config: config) }
     return isDue
   }
 
-  private func indexesAreFull(_ config: LogConfig) throws(StorageError) -> Bool {
+  private func indexesAreFull(_ config: LogConfig) throws(LogError) -> Bool {
     if try active.index.count() >= Int(config.segmentIndexBytes) / OffsetIndexEntry.byteCount { return true }
     // One entry is kept for closing the segment.
     return try active.timeIndex.count() >= Int(config.segmentIndexBytes) / TimeIndexEntry.byteCount - 1
@@ -146,7 +144,7 @@ final class LogWriter: @unchecked Sendable {
 
   /// Whether the active segment is older than `segment.ms`: by the timestamps of its first batch and the one to come,
   /// or by the clock when the first has none.
-  private func hasWaited(_ segmentMs: Int64, maxTimestamp: Int64, nowMs: Int64) throws(StorageError) -> Bool {
+  private func hasWaited(_ segmentMs: Int64, maxTimestamp: Int64, nowMs: Int64) throws(LogError) -> Bool {
     if firstTimestamp == nil { firstTimestamp = try active.header(at: 0)?.maxTimestamp ?? -1 }
     let first = firstTimestamp ?? -1
     let (waited, overflow) =
@@ -189,10 +187,11 @@ final class LogWriter: @unchecked Sendable {
   }
 
   func removeSnapshots(where isSuperfluous: (Int64) -> Bool) {
-    for offset in snapshots where isSuperfluous(offset) {
+    let all = snapshots
+    for offset in all where isSuperfluous(offset) {
       try? fileSystem.removeIfPresent(directory.path(offset, .snapshot))
     }
-    snapshots.removeAll(where: isSuperfluous)
+    snapshots = all.filter { !isSuperfluous($0) }
   }
 
   /// Writes the leader epochs if they changed; durable on return.

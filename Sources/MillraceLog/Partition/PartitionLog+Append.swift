@@ -29,6 +29,7 @@ extension PartitionLog {
 
     let result: AppendResult
     let raised: Int64?
+    var didRoll = false
     do throws(LogError) {
       (result, raised) = try writer.withLock { (slot) throws(LogError) in
         let writer = try opened(&slot, nowMs: nowMs)
@@ -45,7 +46,8 @@ extension PartitionLog {
           if error.endsWriting { isOffline.store(true, ordering: .releasing) }
           throw error
         }
-        let endsTransaction = marker.map { writer.producers.add($0, appended.header) } ?? false
+        didRoll = appended.didRoll
+        let endsTransaction = marker.map { writer.producers.add($0, appended.header, nowMs: nowMs) } ?? false
         return (
           AppendResult(appended.header, writer.logStartOffset),
           publish(appended, writer, isBuffered: isBuffered, endsTransaction: endsTransaction)
@@ -58,7 +60,7 @@ extension PartitionLog {
     guard !result.isDuplicate else { return result }
     home.noteChange(self, byteCount: batch.count)
     if isBuffered {
-      noteUnflushed(records: Int64(header.recordCount), nowMs: nowMs, config: config)
+      noteUnflushed(records: Int64(header.recordCount), nowMs: nowMs, config: config, didRoll: didRoll)
     } else {
       home.commit.add(self)
     }

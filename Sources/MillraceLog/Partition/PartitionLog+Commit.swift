@@ -33,10 +33,11 @@ extension PartitionLog {
   }
 
   /// A buffered log has more unflushed records: flushes them in the background when that is due.
-  func noteUnflushed(records: Int64, nowMs: Int64, config: LogConfig) {
+  func noteUnflushed(records: Int64, nowMs: Int64, config: LogConfig, didRoll: Bool) {
     _ = unflushedSinceMs.compareExchange(expected: 0, desired: max(nowMs, 1), ordering: .relaxed)
     let unflushed = unflushedRecords.add(records, ordering: .relaxed).newValue
-    if unflushed >= config.flushMessages { home.commit.add(self) }
+    // A closed segment is flushed whatever the settings: it bounds what a crash leaves to read.
+    if didRoll || unflushed >= config.flushMessages { home.commit.add(self) }
   }
 
   /// `flush.ms`: flushes a buffered log whose oldest unflushed record is that old.

@@ -78,10 +78,8 @@ extension Segment {
 
   /// An offset up to which no record is younger than `timestamp`, from the time index as far as the log bears it out.
   private func offsetBefore(_ timestamp: Int64) throws(LogError) -> Int64 {
-    do {
-      guard let entry = try timeIndex.last(where: { $0.timestamp <= timestamp })?.entry else { return baseOffset }
-      if try isTrue(entry) { return baseOffset + Int64(entry.relativeOffset) }
-    } catch { throw .storage(error) }
+    guard let entry = try timeIndex.last(where: { $0.timestamp <= timestamp })?.entry else { return baseOffset }
+    if try isTrue(entry) { return baseOffset + Int64(entry.relativeOffset) }
     if !isActive { try repairIndexes() }
     return baseOffset
   }

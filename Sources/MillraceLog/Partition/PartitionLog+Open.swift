@@ -18,7 +18,7 @@ extension PartitionLog {
     if loaded.writer.epochsChanged || loaded.view.durableOffset != known.recoveryPoint {
       home.noteChange(self, byteCount: 0)
     }
-    if !loaded.report.findings.isEmpty { home.options.onRecovery(loaded.report) }
+    if loaded.report.checkedBytes > 0 || !loaded.report.findings.isEmpty { home.options.onRecovery(loaded.report) }
     return loaded.writer
   }
 }

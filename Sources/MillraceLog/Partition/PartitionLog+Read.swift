@@ -9,6 +9,19 @@ extension PartitionLog {
     from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation
   ) throws(LogError) -> ReadPlan {
     let view = try currentView()
+    do {
+      return try plan(from: offset, maxBytes: maxBytes, minOneBatch: minOneBatch, isolation: isolation, in: view)
+    } catch {
+      // A segment may have been removed since the view was taken; then there is a newer one.
+      guard case .storage(let cause) = error, cause.isNotFound else { throw error }
+      return try plan(
+        from: offset, maxBytes: maxBytes, minOneBatch: minOneBatch, isolation: isolation, in: try currentView())
+    }
+  }
+
+  private func plan(
+    from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation, in view: LogView
+  ) throws(LogError) -> ReadPlan {
     guard offset >= view.logStartOffset, offset <= view.end.offset else {
       throw .offsetOutOfRange(requested: offset, start: view.logStartOffset, end: view.end.offset)
     }

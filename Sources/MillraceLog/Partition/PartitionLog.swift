@@ -2,8 +2,8 @@
 // while a callback runs:
 //
 //   writer    held through an append and its one write, by appends, rolls and truncations
-//   view      held for a few instructions: what readers copy, and what commits raise
 //   waiting   held for a few instructions: who waits for the high watermark
+//   view      held for a few instructions: what readers copy, and what commits raise
 //
 // The files are opened at first use. Until then a partition is this object and its path.
 
@@ -77,9 +77,14 @@ package final class PartitionLog: Sendable {
       logStartOffset: known.logStartOffset ?? 0, highWatermark: end, lastStableOffset: end, logEndOffset: end)
   }
 
+  /// Bytes of batches. Does not open a log that is not open.
   package var sizeInBytes: Int64 {
-    guard let view = try? currentView() else { return 0 }
-    return view.segments.reduce(0) { $0 + $1.size }
+    if let size = view.withLock({ $0?.segments.reduce(0) { $0 + $1.size } }) { return size }
+    guard let entries = try? home.fileSystem.list(directory.path) else { return 0 }
+    return entries.reduce(0) { sum, entry in
+      guard FileNames.parse(entry.name)?.kind == .log else { return sum }
+      return sum + ((try? home.fileSystem.status(of: directory.path(entry.name)))?.byteCount ?? 0)
+    }
   }
 
   /// Whether the files were opened; a log that nobody used is only a name.
@@ -127,8 +132,20 @@ package final class PartitionLog: Sendable {
   /// No more writing: fails all who wait and all appends to come.
   func fail(_ error: LogError) {
     isOffline.store(true, ordering: .releasing)
+    if case .storage(let cause) = error, cause.isFailedFlush { markFailedFlush() }
     let callbacks = waiting.withLock { $0.waiters.fail(error) }
     for callback in callbacks { callback(.failure(error)) }
+  }
+
+  /// After a failed flush the page cache may hold bytes that count as written and are not on the disk, and the next
+  /// process would read them. The mark has it write them anew. That the mark itself is durable is more than can be
+  /// promised here; what it is about outlives this process only in the same page cache.
+  private func markFailedFlush() {
+    do {
+      home.fileSystem.close(try home.fileSystem.open(directory.path(FileNames.flushFailed), .create))
+    } catch {
+      home.options.onError(.storage(error))
+    }
   }
 
   private func raiseHighWatermarkToEnd() {

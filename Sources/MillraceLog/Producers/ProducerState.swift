@@ -10,6 +10,9 @@ struct ProducerState: Sendable, Equatable {
   var epoch: Int16
   var coordinatorEpoch: Int32 = -1
   var lastTimestamp: Int64 = -1
+  /// When this process last heard of the producer, by its own clock; for a producer from a snapshot, when that was read.
+  /// Expiry counts from here, since `lastTimestamp` is whatever the client says.
+  var lastSeenMs: Int64 = 0
   /// The first offset of the transaction that is open.
   var transactionStart: Int64?
   /// Oldest first; without storage of their own, since most appends change them.

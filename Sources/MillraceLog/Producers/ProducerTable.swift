@@ -18,8 +18,17 @@ package enum AppendOrigin: Sendable {
 struct ProducerTable: Sendable {
   private(set) var producers: [Int64: ProducerState]
 
-  init(_ producers: [Int64: ProducerState] = [:]) {
-    self.producers = producers
+  init() {
+    producers = [:]
+  }
+
+  /// What a snapshot holds, read at `nowMs`.
+  init(_ snapshot: [Int64: ProducerState], nowMs: Int64) {
+    producers = snapshot.mapValues { state in
+      var state = state
+      state.lastSeenMs = nowMs
+      return state
+    }
   }
 
   var isEmpty: Bool { producers.isEmpty }
@@ -72,21 +81,23 @@ struct ProducerTable: Sendable {
   // MARK: After the append
 
   /// The batch with this header (offsets as stamped) is in the log. Returns whether it began a transaction.
-  mutating func add(_ header: BatchHeader) -> Bool {
+  mutating func add(_ header: BatchHeader, nowMs: Int64) -> Bool {
     guard header.hasProducerId, !header.isControl else { return false }
     let batch = AppendedBatch(
       lastSequence: header.lastSequence, lastOffset: header.lastOffset, offsetDelta: header.lastOffsetDelta,
       timestamp: header.maxTimestamp)
-    return producers[header.producerId, default: ProducerState(epoch: header.producerEpoch)].add(batch, header)
+    return producers[header.producerId, default: ProducerState(epoch: header.producerEpoch)].add(
+      batch, header, nowMs: nowMs)
   }
 
   /// The outcome of a transaction is in the log. Returns whether one was open.
-  mutating func add(_ marker: EndTransactionMarker, _ header: BatchHeader) -> Bool {
+  mutating func add(_ marker: EndTransactionMarker, _ header: BatchHeader, nowMs: Int64) -> Bool {
     var state = producers[header.producerId] ?? ProducerState(epoch: header.producerEpoch)
     let wasOpen = state.transactionStart != nil
     state.begin(header.producerEpoch)
     state.coordinatorEpoch = marker.coordinatorEpoch
     state.lastTimestamp = header.maxTimestamp
+    state.lastSeenMs = nowMs
     state.transactionStart = nil
     producers[header.producerId] = state
     return wasOpen
@@ -99,15 +110,16 @@ struct ProducerTable: Sendable {
   }
 
   private static func isExpired(_ state: ProducerState, _ nowMs: Int64, _ expirationMs: Int64) -> Bool {
-    let (idle, overflow) = nowMs.subtractingReportingOverflow(state.lastTimestamp)
+    let (idle, overflow) = nowMs.subtractingReportingOverflow(state.lastSeenMs)
     return state.transactionStart == nil && !overflow && idle >= expirationMs
   }
 }
 
 extension ProducerState {
   /// Takes a data batch; true when it is the first of a transaction.
-  fileprivate mutating func add(_ batch: AppendedBatch, _ header: BatchHeader) -> Bool {
+  fileprivate mutating func add(_ batch: AppendedBatch, _ header: BatchHeader, nowMs: Int64) -> Bool {
     begin(header.producerEpoch)
+    lastSeenMs = nowMs
     add(batch)
     guard header.isTransactional, transactionStart == nil else { return false }
     transactionStart = header.baseOffset

@@ -5,12 +5,14 @@ import MillraceRecords
 extension LogLoader {
   /// Finds `endOffset`, cuts what was torn, and returns the state of the active segment's indexes.
   mutating func openEnd() throws(LogError) -> IndexBuilder {
-    if known.isClean, let recoveryPoint = known.recoveryPoint, let builder = try openCleanEnd(recoveryPoint) {
+    if known.isClean, !mustRewrite, let recoveryPoint = known.recoveryPoint,
+      let builder = try openCleanEnd(recoveryPoint)
+    {
       trustedOffset = endOffset
       return builder
     }
-    let isEmpty = segments.allSatisfy { $0.size == 0 }
-    if known.recoveryPoint == nil, !isEmpty { report.findings.append(.noRecoveryPoint) }
+    // A partition may be younger than the last checkpoint.
+    if known.recoveryPoint == nil, segments.count > 1 { report.findings.append(.noRecoveryPoint) }
     trustedOffset = known.recoveryPoint ?? segments[0].baseOffset
     let builder = try recover()
     if let recoveryPoint = known.recoveryPoint, endOffset < recoveryPoint {
@@ -27,7 +29,8 @@ extension LogLoader {
     var builder = kept
     var end = segment.baseOffset
     do {
-      try HeaderScan.run(try segment.fileOrEmpty(), from: start, to: segment.size) { (scan) throws(LogError) in
+      guard segment.size > 0 else { return finishCleanEnd(segment, builder, end, recoveryPoint) }
+      try HeaderScan.run(try segment.file(), from: start, to: segment.size) { (scan) throws(LogError) in
         while let header = try scan.peek() {
           guard header.baseOffset >= end else { throw scan.corrupt }
           builder.add(header, at: scan.position)
@@ -39,6 +42,12 @@ extension LogLoader {
       guard case .corrupt = error else { throw error }
       return nil
     }
+    return finishCleanEnd(segment, builder, end, recoveryPoint)
+  }
+
+  private mutating func finishCleanEnd(
+    _ segment: Segment, _ builder: IndexBuilder, _ end: Int64, _ recoveryPoint: Int64
+  ) -> IndexBuilder? {
     guard end == recoveryPoint else { return nil }
     endOffset = end
     segment.setLargestTimestamp(builder.largest)
@@ -52,41 +61,36 @@ extension LogLoader {
   func usableIndexEnd(
     of segment: Segment, notAfter offset: Int64
   ) throws(LogError) -> (start: Int64, builder: IndexBuilder)? {
-    guard segment.size > 0 else { return (0, IndexBuilder(segment: segment)) }
-    do {
-      guard let entries = try segment.index.checkedEntries(), let times = try segment.timeIndex.checkedEntries() else {
-        return nil
-      }
-      var count = entries.partitioningIndex {
-        segment.baseOffset + Int64($0.relativeOffset) >= offset || Int64($0.position) >= segment.size
-      }
-      // Where only the newest entries are wrong, the others are good to begin with.
-      while count > 0, try !segment.isTrue(entries[count - 1]) {
-        count -= 1
-        if entries.count - count > Self.mostUntrueEntries { return nil }
-      }
-      let last = count > 0 ? entries[count - 1] : nil
-      let timeCount = times.partitioningIndex { $0.relativeOffset > last?.relativeOffset ?? -1 }
-      if timeCount > 0, try !segment.isTrue(times[timeCount - 1]) { return nil }
-      if last != nil, timeCount == 0 { return nil }
-      if count < entries.count { try segment.index.truncate(toCount: count) }
-      if timeCount < times.count { try segment.timeIndex.truncate(toCount: timeCount) }
-      let largest = timeCount > 0 ? times[timeCount - 1] : nil
-      let builder = IndexBuilder(
-        segment: segment,
-        largest: largest.map {
-          TimestampOffset(timestamp: $0.timestamp, offset: segment.baseOffset + Int64($0.relativeOffset))
-        })
-      return (Int64(last?.position ?? 0), builder)
-    } catch { throw .storage(error) }
+    guard segment.size > 0 else {
+      try segment.index.replace(with: [])
+      try segment.timeIndex.replace(with: [])
+      return (0, IndexBuilder(segment: segment))
+    }
+    guard let entries = try segment.index.checkedEntries(), let times = try segment.timeIndex.checkedEntries() else {
+      return nil
+    }
+    var count = entries.partitioningIndex {
+      segment.baseOffset + Int64($0.relativeOffset) >= offset || Int64($0.position) >= segment.size
+    }
+    // Where only the newest entries are wrong, the others are good to begin with.
+    while count > 0, try !segment.isTrue(entries[count - 1]) {
+      count -= 1
+      if entries.count - count > Self.mostUntrueEntries { return nil }
+    }
+    let last = count > 0 ? entries[count - 1] : nil
+    let timeCount = times.partitioningIndex { $0.relativeOffset > last?.relativeOffset ?? -1 }
+    if timeCount > 0, try !segment.isTrue(times[timeCount - 1]) { return nil }
+    if last != nil, timeCount == 0 { return nil }
+    if count < entries.count { try segment.index.truncate(toCount: count) }
+    if timeCount < times.count { try segment.timeIndex.truncate(toCount: timeCount) }
+    let largest = timeCount > 0 ? times[timeCount - 1] : nil
+    let builder = IndexBuilder(
+      segment: segment,
+      largest: largest.map {
+        TimestampOffset(timestamp: $0.timestamp, offset: segment.baseOffset + Int64($0.relativeOffset))
+      })
+    return (Int64(last?.position ?? 0), builder)
   }
 
   private static let mostUntrueEntries = 16
-}
-
-extension Segment {
-  /// The log file; made, if a segment that is listed nowhere yet has none.
-  func fileOrEmpty() throws(LogError) -> SegmentFile {
-    do { return try log.open(size == 0 ? .create : .readWrite) } catch { throw .storage(error) }
-  }
 }

@@ -20,7 +20,11 @@ extension LogLoader {
       index += 1
     }
     if endOffset < trustedOffset { builder = beginAfterLoss(builder) }
-    if report.checkedBytes > 0 || didCut { try flush(segments[first...]) }
+    if mustRewrite { try rewrite(segments[min(first, segments.count - 1)...]) }
+    if report.checkedBytes > 0 || didCut || mustRewrite { try flush(segments[first...]) }
+    if mustRewrite {
+      try LogError.wrap(try fileSystem.removeIfPresent(directory.path(FileNames.flushFailed)))
+    }
     let active = segments[segments.count - 1]
     active.setLargestTimestamp(builder.largest)
     active.setActive(true)
@@ -35,10 +39,8 @@ extension LogLoader {
     if let usable = try usableIndexEnd(of: segment, notAfter: trustedOffset) {
       (start, builder) = usable
     } else {
-      do {
-        try segment.index.replace(with: [])
-        try segment.timeIndex.replace(with: [])
-      } catch { throw .storage(error) }
+      try segment.index.replace(with: [])
+      try segment.timeIndex.replace(with: [])
     }
     endOffset = segment.baseOffset
     guard segment.size > 0 else { return (builder, false) }
@@ -51,7 +53,11 @@ extension LogLoader {
       let next = try nextBatch(in: file, from: start + 1, to: segment.size, notBefore: endOffset, segment)
       report.findings.append(
         .damaged(path: file.handle.path, position: start, byteCount: (next ?? segment.size) - start))
-      guard let next else { return (builder, false) }
+      guard let next else {
+        // The bytes stay in the file, out of readers' sight.
+        segment.setSize(start)
+        return (builder, false)
+      }
       builder.requireEntry()
       start = next
     }
@@ -136,6 +142,26 @@ extension LogLoader {
     segments.append(segment)
     endOffset = trustedOffset
     return IndexBuilder(segment: segment)
+  }
+
+  /// Writes the bytes past the recovery point once more, in place: needs no room.
+  private func rewrite(_ segments: ArraySlice<Segment>) throws(LogError) {
+    for segment in segments where segment.size > 0 {
+      var position: Int64 = 0
+      if segment.baseOffset < trustedOffset {
+        position = try segment.find(trustedOffset, limit: segment.size)?.position ?? segment.size
+      }
+      let file = try segment.file()
+      segment.log.noteWrite()
+      while position < segment.size {
+        let count = Int(min(segment.size - position, 1 << 20))
+        try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { (buffer) throws(LogError) in
+          try file.fill(buffer, from: position)
+          try LogError.wrap(try fileSystem.write(file.handle, UnsafeRawBufferPointer(buffer), at: position))
+        }
+        position += Int64(count)
+      }
+    }
   }
 
   private func flush(_ segments: ArraySlice<Segment>) throws(LogError) {

@@ -33,13 +33,11 @@ extension LogLoader {
   private func addEpochs(
     of segment: Segment, from offset: Int64 = 0, before next: Segment? = nil, to epochs: inout LeaderEpochs
   ) throws(LogError) -> Bool {
-    do {
-      if let next, let first = try segment.header(at: 0), let after = try next.header(at: 0),
-        first.partitionLeaderEpoch == after.partitionLeaderEpoch
-      {
-        return epochs.assign(first.partitionLeaderEpoch, at: first.baseOffset)
-      }
-    } catch { throw .storage(error) }
+    if let next, let first = try segment.header(at: 0), let after = try next.header(at: 0),
+      first.partitionLeaderEpoch == after.partitionLeaderEpoch
+    {
+      return epochs.assign(first.partitionLeaderEpoch, at: first.baseOffset)
+    }
     var hasChanged = false
     try forEachHeader(of: segment, from: offset) { header, _ in
       if epochs.assign(header.partitionLeaderEpoch, at: header.baseOffset) { hasChanged = true }
@@ -59,7 +57,7 @@ extension LogLoader {
       let content: [UInt8]?
       do { content = try fileSystem.contents(of: path) } catch { throw .storage(error) }
       if let producers = content.flatMap(ProducerSnapshot.decode) {
-        table = ProducerTable(producers)
+        table = ProducerTable(producers, nowMs: nowMs)
         replayFrom = offset
         break
       }
@@ -80,7 +78,6 @@ extension LogLoader {
       try replay(segment, from: replayFrom, into: &table, &transactions)
     }
     transactions.highWatermarkRose(to: endOffset)
-    table.removeExpired(nowMs: nowMs, expirationMs: config.producerIdExpirationMs)
     return (table, transactions)
   }
 
@@ -91,8 +88,10 @@ extension LogLoader {
       guard header.hasProducerId else { return }
       if header.isControl {
         guard let marker = try EndTransactionMarker(in: try segment.file(), header, at: position) else { return }
-        if table.add(marker, header) { _ = transactions.end(header.producerId, markerOffset: header.lastOffset) }
-      } else if table.add(header) {
+        if table.add(marker, header, nowMs: nowMs) {
+          _ = transactions.end(header.producerId, markerOffset: header.lastOffset)
+        }
+      } else if table.add(header, nowMs: nowMs) {
         let start = LogPosition(offset: header.baseOffset, segment: segment.baseOffset, position: position)
         transactions.begin(header.producerId, at: start)
       }

@@ -19,6 +19,8 @@ struct LogLoader {
   var segments: [Segment] = []
   var snapshots: [Int64] = []
   var endOffset: Int64 = 0
+  /// A flush failed: what the page cache says of the tail may not be on the disk.
+  var mustRewrite = false
   /// Batches before it are known to be what was written.
   var trustedOffset: Int64 = 0
 
@@ -77,6 +79,7 @@ struct LogLoader {
     var indexes: [(offset: Int64, kind: LogFileKind)] = []
     do {
       for entry in try fileSystem.list(directory.path) where !entry.isDirectory {
+        if entry.name == FileNames.flushFailed { mustRewrite = true }
         guard let (offset, kind) = FileNames.parse(entry.name) else {
           if FileNames.isLeftOver(entry.name) { try fileSystem.removeIfPresent(directory.path(entry.name)) }
           continue

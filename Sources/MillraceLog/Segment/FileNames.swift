@@ -14,6 +14,8 @@ enum FileNames {
   static let temporarySuffix = ".tmp"
   static let deletedDirectorySuffix = "-delete"
   static let strayDirectorySuffix = "-stray"
+  /// There once a flush of the partition failed, until the bytes in question were written anew.
+  static let flushFailed = ".flush-failed"
   static let leaderEpochs = "leader-epoch-checkpoint"
   static let partitionMetadata = "partition.metadata"
 

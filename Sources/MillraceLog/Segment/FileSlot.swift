@@ -83,11 +83,18 @@ final class FileSlot: Sendable {
 
   /// Empties the slot, flushing first what is not yet durable.
   func evict() {
-    if isDirty { try? synchronize() }
-    let evicted = file.withLock { file -> SegmentFile? in
+    // Not if it is in use this moment, perhaps by the very thread that needs room.
+    let evicted = file.withLockIfAvailable { file -> SegmentFile? in
       defer { file = nil }
       return file
     }
-    _ = evicted
+    guard let evicted, let evicted, isDirty else { return }
+    let writes = writesSoFar
+    do {
+      try fileSystem.synchronize(evicted.handle)
+      noteSynchronized(writes)
+    } catch {
+      failure.withLock { $0 = error }
+    }
   }
 }

@@ -37,7 +37,7 @@ struct IndexBuilder {
   mutating func requireEntry() { bytesSinceEntry = Int64(segment.indexIntervalBytes) + 1 }
 
   /// The segment takes no more batches: its largest timestamp goes into the time index, and both into their files.
-  func finish() throws(StorageError) {
+  func finish() throws(LogError) {
     addTimeEntry()
     try segment.index.flush()
     try segment.timeIndex.flush()

@@ -45,20 +45,21 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
   }
 
   /// Puts every entry into the file.
-  func flush() throws(StorageError) {
-    try state.withLock { (state) throws(StorageError) in try writeTail(&state) }
+  func flush() throws(LogError) {
+    try state.withLock { (state) throws(LogError) in try writeTail(&state) }
   }
 
-  private func writeTail(_ state: inout State) throws(StorageError) {
+  private func writeTail(_ state: inout State) throws(LogError) {
     guard !state.tail.isEmpty else { return }
     let stored = try storedCount(&state)
-    let file = try slot.open(.create)
+    let file = try LogError.wrap(try slot.open(.create))
     try withUnsafeTemporaryAllocation(
       byteCount: state.tail.count * Entry.byteCount, alignment: 8
-    ) { (buffer) throws(StorageError) in
+    ) { (buffer) throws(LogError) in
       for (index, entry) in state.tail.enumerated() { entry.write(to: buffer, at: index * Entry.byteCount) }
       slot.noteWrite()
-      try fileSystem.write(file.handle, UnsafeRawBufferPointer(buffer), at: Int64(stored * Entry.byteCount))
+      try LogError.wrap(
+        try fileSystem.write(file.handle, UnsafeRawBufferPointer(buffer), at: Int64(stored * Entry.byteCount)))
     }
     state.stored = stored + state.tail.count
     state.tail.removeAll(keepingCapacity: state.tail.capacity <= Self.blockCount * 2)
@@ -66,34 +67,42 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
   }
 
   /// Keeps the first `count` entries.
-  func truncate(toCount count: Int) throws(StorageError) {
-    try state.withLock { (state) throws(StorageError) in
+  func truncate(toCount count: Int) throws(LogError) {
+    try state.withLock { (state) throws(LogError) in
       let stored = try storedCount(&state)
       state.last = nil
       if count >= stored {
         state.tail.removeLast(max(0, stored + state.tail.count - count))
       } else {
         state.tail.removeAll()
-        let file = try slot.open(.create)
+        let file = try LogError.wrap(try slot.open(.create))
         slot.noteWrite()
-        try fileSystem.truncate(file.handle, to: Int64(count * Entry.byteCount))
+        try LogError.wrap(try fileSystem.truncate(file.handle, to: Int64(count * Entry.byteCount)))
         state.stored = count
       }
     }
   }
 
   /// Drops bytes at the end of the file that are no whole entry.
-  func trim() throws(StorageError) {
+  func trim() throws(LogError) {
     try truncate(toCount: count())
     try flush()
   }
 
-  /// Puts `entries` in the place of all there are.
-  func replace(with entries: [Entry]) throws(StorageError) {
-    try state.withLock { (state) throws(StorageError) in
-      let file = try slot.open(.create)
+  /// Puts `entries` in the place of all there are. Without entries it needs no room.
+  func replace(with entries: [Entry]) throws(LogError) {
+    try state.withLock { (state) throws(LogError) in
+      if entries.isEmpty, state.stored == 0 {
+        state = State(stored: 0)
+        return
+      }
+      if entries.isEmpty, try LogError.wrap(try fileSystem.status(of: slot.path)) == nil {
+        state = State(stored: 0)
+        return
+      }
+      let file = try LogError.wrap(try slot.open(.create))
       slot.noteWrite()
-      try fileSystem.truncate(file.handle, to: 0)
+      try LogError.wrap(try fileSystem.truncate(file.handle, to: 0))
       state = State(stored: 0, tail: entries, last: entries.last)
       try writeTail(&state)
     }
@@ -101,12 +110,12 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
 
   // MARK: Reading
 
-  func count() throws(StorageError) -> Int {
-    try state.withLock { (state) throws(StorageError) in try storedCount(&state) + state.tail.count }
+  func count() throws(LogError) -> Int {
+    try state.withLock { (state) throws(LogError) in try storedCount(&state) + state.tail.count }
   }
 
-  func last() throws(StorageError) -> Entry? {
-    try state.withLock { (state) throws(StorageError) in
+  func last() throws(LogError) -> Entry? {
+    try state.withLock { (state) throws(LogError) in
       if let last = state.last { return last }
       let stored = try storedCount(&state)
       if stored > 0 { state.last = try entry(stored - 1) }
@@ -116,8 +125,8 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
 
   /// The last entry for which `precedes` holds, and how many entries there are up to and with it. `precedes` must hold
   /// for a prefix of the entries.
-  func last(where precedes: (Entry) -> Bool) throws(StorageError) -> (entry: Entry, count: Int)? {
-    let (stored, found) = try state.withLock { (state) throws(StorageError) -> (Int, (entry: Entry, count: Int)?) in
+  func last(where precedes: (Entry) -> Bool) throws(LogError) -> (entry: Entry, count: Int)? {
+    let (stored, found) = try state.withLock { (state) throws(LogError) -> (Int, (entry: Entry, count: Int)?) in
       let stored = try storedCount(&state)
       let inTail = state.tail.partitioningIndex { !precedes($0) }
       return (stored, inTail > 0 ? (state.tail[inTail - 1], stored + inTail) : nil)
@@ -128,9 +137,11 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
   }
 
   /// Reads all entries; nil if they are not in order or the file ends within one.
-  func checkedEntries() throws(StorageError) -> [Entry]? {
-    try state.withLock { (state) throws(StorageError) in
-      guard let bytes = try fileSystem.contents(of: slot.path) else { return state.stored == 0 ? state.tail : nil }
+  func checkedEntries() throws(LogError) -> [Entry]? {
+    try state.withLock { (state) throws(LogError) in
+      guard let bytes = try LogError.wrap(try fileSystem.contents(of: slot.path)) else {
+        return state.stored == 0 ? state.tail : nil
+      }
       guard bytes.count % Entry.byteCount == 0 else { return nil }
       var entries: [Entry] = []
       entries.reserveCapacity(bytes.count / Entry.byteCount + state.tail.count)
@@ -143,26 +154,27 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
     }
   }
 
-  private func storedCount(_ state: inout State) throws(StorageError) -> Int {
+  private func storedCount(_ state: inout State) throws(LogError) -> Int {
     if let stored = state.stored { return stored }
-    let size = try fileSystem.status(of: slot.path)?.byteCount ?? 0
+    let size = try LogError.wrap(try fileSystem.status(of: slot.path))?.byteCount ?? 0
     let stored = Int(clamping: size / Int64(Entry.byteCount))
     state.stored = stored
     return stored
   }
 
-  private func entry(_ index: Int) throws(StorageError) -> Entry {
+  private func entry(_ index: Int) throws(LogError) -> Entry {
     try entries(index, count: 1) { Entry($0, at: 0) }
   }
 
   private func entries<Result>(
     _ index: Int, count: Int, _ body: (UnsafeRawBufferPointer) -> Result
-  ) throws(StorageError) -> Result {
-    let file = try slot.open(.readWrite)
+  ) throws(LogError) -> Result {
+    let file = try LogError.wrap(try slot.open(.readWrite))
     return try withUnsafeTemporaryAllocation(
       byteCount: count * Entry.byteCount, alignment: 8
-    ) { (buffer) throws(StorageError) in
-      let read = try fileSystem.read(file.handle, into: buffer, at: Int64(index * Entry.byteCount))
+    ) { (buffer) throws(LogError) in
+      let read = try LogError.wrap(
+        try fileSystem.read(file.handle, into: buffer, at: Int64(index * Entry.byteCount)))
       // A file that somebody shortened: zeros stand for what is gone, and do not pass the check against the log.
       for missing in read..<buffer.count { buffer[missing] = 0 }
       return body(UnsafeRawBufferPointer(buffer))
@@ -171,7 +183,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
 
   private func searchFile(
     _ stored: Int, _ precedes: (Entry) -> Bool
-  ) throws(StorageError) -> (entry: Entry, count: Int)? {
+  ) throws(LogError) -> (entry: Entry, count: Int)? {
     // Before `low` all precede, from `high` on none does.
     var low = 0
     var high = stored

@@ -26,7 +26,7 @@ final class OpenFileCache: Sendable {
   var openCount: Int { ring.withLock { $0.slots.count } }
 
   /// Opens a file; when the process has too many, makes room and tries once more.
-  func openFile(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle {
+  func openFile(_ path: String, _ mode: OpenMode) throws(StorageError) -> OpenFile {
     do {
       return try fileSystem.open(path, mode)
     } catch {

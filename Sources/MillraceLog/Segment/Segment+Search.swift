@@ -30,9 +30,7 @@ extension Segment {
 
   private func entry(notAfter offset: Int64) throws(LogError) -> OffsetIndexEntry? {
     guard offset > baseOffset else { return nil }
-    do {
-      return try index.last { baseOffset + Int64($0.relativeOffset) <= offset }?.entry
-    } catch { throw .storage(error) }
+    return try index.last { baseOffset + Int64($0.relativeOffset) <= offset }?.entry
   }
 
   private func find(
@@ -71,14 +69,11 @@ extension Segment {
   ) throws(LogError) -> LogPosition {
     try checkIndexes()
     var from = start
-    do {
-      let found = try index.last { Int64($0.position) <= end }?.entry
-      if let found, Int64(found.position) > start.position {
-        if try isTrue(found) {
-          from = LogPosition(offset: -1, segment: baseOffset, position: Int64(found.position))
-        }
-      }
-    } catch { throw .storage(error) }
+    if let found = try index.last(where: { Int64($0.position) <= end })?.entry, Int64(found.position) > start.position,
+      try isTrue(found)
+    {
+      from = LogPosition(offset: -1, segment: baseOffset, position: Int64(found.position))
+    }
     return try HeaderScan.run(try file(), from: from.position, to: limit) { (scan) throws(LogError) in
       var last = from
       while let header = try scan.peek() {

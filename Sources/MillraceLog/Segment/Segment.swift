@@ -73,14 +73,18 @@ final class Segment: Sendable {
   /// The largest timestamp, -1 in an empty segment, and the last offset of the first batch that has it.
   func largestTimestamp() throws(LogError) -> TimestampOffset {
     if let known = summary.withLock({ $0.largest }) { return known }
-    try checkIndexes()
-    do {
-      let last = try timeIndex.last()
-      let largest = TimestampOffset(
-        timestamp: last?.timestamp ?? -1, offset: baseOffset + Int64(last?.relativeOffset ?? 0))
-      summary.withLock { $0.largest = largest }
-      return largest
-    } catch { throw .storage(error) }
+    // The last entry is usually true, which a few reads show; the whole indexes need not be looked at for it.
+    var last = try timeIndex.last()
+    var isUsable = size == 0
+    if let last, try isTrue(last) { isUsable = try isLargest(last) }
+    if !isUsable {
+      try repairIndexes()
+      last = try timeIndex.last()
+    }
+    let largest = TimestampOffset(
+      timestamp: last?.timestamp ?? -1, offset: baseOffset + Int64(last?.relativeOffset ?? 0))
+    summary.withLock { $0.largest = largest }
+    return largest
   }
 
   func setLargestTimestamp(_ largest: TimestampOffset) {

@@ -2,10 +2,10 @@
 // and the partition may be gone, the descriptor is closed with the last reference.
 
 package final class SegmentFile: Sendable {
-  let handle: FileHandle
+  let handle: OpenFile
   let fileSystem: any FileSystem
 
-  init(handle: FileHandle, fileSystem: any FileSystem) {
+  init(handle: OpenFile, fileSystem: any FileSystem) {
     self.handle = handle
     self.fileSystem = fileSystem
   }

@@ -9,8 +9,8 @@ final class DataDirectory: Sendable {
   let cache: OpenFileCache
   let commit: GroupCommit
   /// Holds the directory's lock.
-  private let lockFile: FileHandle
-  private let anchor: FileHandle
+  private let lockFile: OpenFile
+  private let anchor: OpenFile
   /// What the checkpoint files say, and after each checkpoint will say, of every partition in the directory.
   let recorded: Mutex<RecordedOffsets>
   /// Held while the checkpoint files are replaced.
@@ -32,7 +32,7 @@ final class DataDirectory: Sendable {
   var fileSystem: any FileSystem { options.fileSystem }
 
   init(
-    path: String, options: StoreOptions, cache: OpenFileCache, lockFile: FileHandle, recorded: RecordedOffsets,
+    path: String, options: StoreOptions, cache: OpenFileCache, lockFile: OpenFile, recorded: RecordedOffsets,
     wasCleanlyStopped: Bool, removals: [Removal], wakeUp: WakeUp
   ) throws(LogError) {
     self.path = path

@@ -29,6 +29,17 @@ extension LogStore {
       for log in directory.changedLogs() { log.flushIfDue(nowMs: nowMs) }
     }
     removeDue(nowMs: nowMs)
+    forgetIdleProducers(nowMs: nowMs)
+  }
+
+  private func forgetIdleProducers(nowMs: Int64) {
+    let logs = state.withLock { state -> [PartitionLog] in
+      guard nowMs < state.lastProducerCheckMs || nowMs - state.lastProducerCheckMs >= Self.producerCheckIntervalMs
+      else { return [] }
+      state.lastProducerCheckMs = nowMs
+      return Array(state.logs.values)
+    }
+    for log in logs { log.forgetIdleProducers(nowMs: nowMs) }
   }
 
   /// Flushes what waits for a commit, on the calling thread. For a store without threads.

@@ -13,9 +13,9 @@ extension LogStore {
     guard !options.directories.isEmpty else { throw .noDataDirectory }
     let cache = OpenFileCache(fileSystem: options.fileSystem, limit: options.segmentFileLimit)
     let wakeUp = WakeUp()
+    let locks = try lock(options)
     var opened: [DataDirectory] = []
     do {
-      let locks = try lock(options)
       let clusterId = try identify(options)
       var places: [PartitionID: Int] = [:]
       for (index, path) in options.directories.enumerated() {
@@ -34,12 +34,13 @@ extension LogStore {
       return store
     } catch {
       for directory in opened { directory.unlock() }
+      for lock in locks[opened.count...] { options.fileSystem.close(lock) }
       throw error
     }
   }
 
-  private static func lock(_ options: StoreOptions) throws(LogError) -> [FileHandle] {
-    var locks: [FileHandle] = []
+  private static func lock(_ options: StoreOptions) throws(LogError) -> [OpenFile] {
+    var locks: [OpenFile] = []
     for path in options.directories {
       do {
         try createDirectories(path, options.fileSystem)

@@ -28,6 +28,7 @@ package final class LogStore: Sendable {
     var places: [PartitionID: Int]
     var logs: [PartitionID: PartitionLog] = [:]
     var lastCheckpointMs: Int64
+    var lastProducerCheckMs: Int64
     var isClosing = false
     var maintenanceEnded: WakeUp?
   }
@@ -42,7 +43,7 @@ package final class LogStore: Sendable {
     self.directories = directories
     self.wakeUp = wakeUp
     wasCleanlyStopped = directories.allSatisfy(\.wasCleanlyStopped)
-    state = Mutex(State(places: places, lastCheckpointMs: nowMs))
+    state = Mutex(State(places: places, lastCheckpointMs: nowMs, lastProducerCheckMs: nowMs))
   }
 
   var fileSystem: any FileSystem { options.fileSystem }
@@ -161,7 +162,7 @@ package final class LogStore: Sendable {
     try fileSystem.synchronizeDirectory(path)
   }
 
-  private func place(of id: PartitionID) -> DataDirectory? {
+  func place(of id: PartitionID) -> DataDirectory? {
     state.withLock { $0.places[id] }.map { directories[$0] }
   }
 }

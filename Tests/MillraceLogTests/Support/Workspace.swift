@@ -10,13 +10,14 @@ final class Workspace {
   var fileSystem: any FileSystem = PosixFileSystem()
   var hasThreads = true
   var checkpointIntervalMs: Int64 = 3_600_000
+  var checkpointBytes: Int64 = 1 << 40
   var openFileLimit: Int?
   let reports = Collected<RecoveryReport>()
   let errors = Collected<LogError>()
   let topicId = TopicID(high: 0x1234_5678_9abc_4ef0, low: 0x8000_0000_0000_0001)
-  var now: Int64 = 1_700_000_000_000
+  let now = Wallclock.nowMs
 
-  init(_ name: String = #function) {
+  init() {
     path = NSTemporaryDirectory() + "/millrace-log-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
     try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
@@ -26,6 +27,7 @@ final class Workspace {
   func options(directories: [String]? = nil) -> StoreOptions {
     StoreOptions(
       directories: directories ?? [path], fileSystem: fileSystem, checkpointIntervalMs: checkpointIntervalMs,
+      checkpointBytes: checkpointBytes,
       openFileLimit: openFileLimit, hasThreads: hasThreads, onRecovery: { [reports] in reports.add($0) },
       onError: { [errors] in errors.add($0) })
   }
@@ -50,8 +52,20 @@ final class Workspace {
     _ = FileManager.default.createFile(atPath: file(name), contents: Data(bytes))
   }
   func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: file(name)) }
+  func remove(_ name: String) { try? FileManager.default.removeItem(atPath: file(name)) }
+  func removeRoot(_ name: String) { try? FileManager.default.removeItem(atPath: rootFile(name)) }
+  func writeRoot(_ bytes: [UInt8], _ name: String) {
+    _ = FileManager.default.createFile(atPath: rootFile(name), contents: Data(bytes))
+  }
+  /// Changes one file of `orders-0`.
+  func edit(_ name: String, _ change: (inout [UInt8]) -> Void) {
+    var bytes = bytes(name)
+    change(&bytes)
+    write(bytes, name)
+  }
   var files: [String] { (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/orders-0").sorted()) ?? [] }
   func rootFile(_ name: String) -> String { "\(path)/\(name)" }
+  func root(_ name: String) -> [UInt8] { [UInt8](FileManager.default.contents(atPath: rootFile(name)) ?? Data()) }
 
   /// Stops the store as a crash does: nothing more is written, the lock is gone.
   func crash(_ store: LogStore) {
@@ -86,7 +100,7 @@ func batch(
 extension PartitionLog {
   @discardableResult
   func append(
-    _ bytes: [UInt8], epoch: Int32 = 0, now: Int64 = 1_700_000_000_000, origin: AppendOrigin = .client
+    _ bytes: [UInt8], epoch: Int32 = 0, now: Int64 = Wallclock.nowMs, origin: AppendOrigin = .client
   ) throws(LogError) -> AppendResult {
     try bytes.withBytes { (buffer) throws(LogError) in
       let header = try! BatchHeader(parsing: buffer)
