@@ -10,7 +10,7 @@ struct Program: AsyncParsableCommand {
     abstract: "A log broker that speaks the Kafka protocol, and the tools to work with it.",
     version: "millrace \(Version.current)",
     groupedSubcommands: [
-      CommandGroup(name: "The broker", subcommands: [Serve.self, Storage.self]),
+      CommandGroup(name: "The broker", subcommands: [Serve.self, Storage.self, LogFiles.self]),
       CommandGroup(name: "Records", subcommands: [Produce.self, Bench.self]),
       CommandGroup(name: "Topics", subcommands: [Topics.self, GetOffsets.self, DeleteRecords.self]),
       CommandGroup(name: "Groups and configs", subcommands: [Groups.self, Configs.self]),

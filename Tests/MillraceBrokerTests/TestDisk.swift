@@ -31,40 +31,40 @@ final class TestDisk: FileSystem {
     trouble.withLock { path.contains($0.path) && question($0) }
   }
 
-  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle { try disk.open(path, mode) }
-  func close(_ file: FileHandle) { disk.close(file) }
+  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> OpenFile { try disk.open(path, mode) }
+  func close(_ file: OpenFile) { disk.close(file) }
 
   func read(
-    _ file: FileHandle, into buffer: UnsafeMutableRawBufferPointer, at position: Int64
+    _ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at position: Int64
   ) throws(StorageError) -> Int {
     hold(file.path) { $0.holdsReads }
     return try disk.read(file, into: buffer, at: position)
   }
 
   func write(
-    _ file: FileHandle, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
+    _ file: OpenFile, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
   ) throws(StorageError) {
     if hits(file.path, { $0.isFull }) { throw StorageError(ENOSPC, .write, file.path) }
     try disk.write(file, head, tail, at: position)
   }
 
-  func size(of file: FileHandle) throws(StorageError) -> Int64 { try disk.size(of: file) }
-  func truncate(_ file: FileHandle, to size: Int64) throws(StorageError) { try disk.truncate(file, to: size) }
+  func size(of file: OpenFile) throws(StorageError) -> Int64 { try disk.size(of: file) }
+  func truncate(_ file: OpenFile, to size: Int64) throws(StorageError) { try disk.truncate(file, to: size) }
 
-  func synchronize(_ file: FileHandle) throws(StorageError) {
+  func synchronize(_ file: OpenFile) throws(StorageError) {
     hold(file.path) { $0.holdsFlushes }
     if hits(file.path, { $0.failsFlushes }) { throw StorageError(EIO, .synchronize, file.path) }
     try disk.synchronize(file)
   }
 
   func synchronizeDirectory(_ path: String) throws(StorageError) { try disk.synchronizeDirectory(path) }
-  func synchronizeFileSystem(of file: FileHandle) throws(StorageError) { try disk.synchronizeFileSystem(of: file) }
+  func synchronizeFileSystem(of file: OpenFile) throws(StorageError) { try disk.synchronizeFileSystem(of: file) }
   func rename(_ path: String, to newPath: String) throws(StorageError) { try disk.rename(path, to: newPath) }
   func remove(_ path: String) throws(StorageError) { try disk.remove(path) }
   func createDirectory(_ path: String) throws(StorageError) { try disk.createDirectory(path) }
   func removeDirectory(_ path: String) throws(StorageError) { try disk.removeDirectory(path) }
   func list(_ path: String) throws(StorageError) -> [DirectoryEntry] { try disk.list(path) }
   func status(of path: String) throws(StorageError) -> FileStatus? { try disk.status(of: path) }
-  func lock(_ path: String) throws(StorageError) -> FileHandle { try disk.lock(path) }
+  func lock(_ path: String) throws(StorageError) -> OpenFile { try disk.lock(path) }
   func space(at path: String) throws(StorageError) -> StorageSpace { try disk.space(at: path) }
 }
