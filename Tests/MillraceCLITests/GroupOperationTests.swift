@@ -9,15 +9,15 @@ struct GroupOperationTests {
   private let two = TopicPartition("orders", 1)
 
   private func facts(_ committed: [TopicPartition: Int64] = [:], byTime: [TopicPartition: Int64] = [:])
-    -> OffsetReset.Facts
+    -> OffsetPlanning.Facts
   {
-    OffsetReset.Facts(
+    OffsetPlanning.Facts(
       earliest: [one: 10, two: 0], latest: [one: 100, two: 50],
       committed: committed.mapValues { OffsetAndMetadata(offset: $0) }, byTime: byTime)
   }
 
-  private func plan(_ target: OffsetReset.Target, _ facts: OffsetReset.Facts) throws -> [Int64?] {
-    let offsets = try OffsetReset.plan([one, two], target, facts).offsets
+  private func plan(_ target: OffsetPlanning.Target, _ facts: OffsetPlanning.Facts) throws -> [Int64?] {
+    let offsets = try OffsetPlanning.plan([one, two], target, facts).offsets
     return [offsets[one], offsets[two]]
   }
 
@@ -32,7 +32,7 @@ struct GroupOperationTests {
   }
 
   @Test func `a reset stays in the range of the partition and says so`() throws {
-    let plan = try OffsetReset.plan([one, two], .offset(5), facts())
+    let plan = try OffsetPlanning.plan([one, two], .offset(5), facts())
     #expect(plan.offsets == [one: 10, two: 5])
     #expect(plan.remarks.count == 1 && plan.remarks[0].contains("orders-0"))
     #expect(try self.plan(.shift(.max), facts([one: 30, two: 20])) == [100, 50])
@@ -40,22 +40,24 @@ struct GroupOperationTests {
   }
 
   @Test func `what cannot be planned is refused`() {
-    #expect(throws: OffsetReset.Failure.self) { try plan(.shift(1), facts([one: 30])) }
-    #expect(throws: OffsetReset.Failure.self) { try OffsetReset.plan([TopicPartition("no", 0)], .earliest, facts()) }
+    #expect(throws: OffsetPlanning.Failure.self) { try plan(.shift(1), facts([one: 30])) }
+    #expect(throws: OffsetPlanning.Failure.self) {
+      try OffsetPlanning.plan([TopicPartition("no", 0)], .earliest, facts())
+    }
   }
 
   @Test func `a topic argument may name partitions`() throws {
-    #expect(try OffsetReset.parse("orders") == nil)
-    #expect(try OffsetReset.parse("orders:0,1") == [one, two])
+    #expect(try OffsetPlanning.parse("orders") == nil)
+    #expect(try OffsetPlanning.parse("orders:0,1") == [one, two])
     for bad in ["orders:", "orders:x", ":1", "a:1:2", "orders:-1"] {
-      #expect(throws: OffsetReset.Failure.self) { try OffsetReset.parse(bad) }
+      #expect(throws: OffsetPlanning.Failure.self) { try OffsetPlanning.parse(bad) }
     }
   }
 
   @Test func `a plan is read from CSV, with or without the group`() throws {
-    #expect(try OffsetReset.parsePlanFile("orders,0,5\r\n\"orders\",1,6\n", group: "g") == [one: 5, two: 6])
-    #expect(try OffsetReset.parsePlanFile("g,orders,0,5\nother,orders,1,6\n", group: "g") == [one: 5])
-    #expect(throws: OffsetReset.Failure.self) { try OffsetReset.parsePlanFile("orders,0", group: "g") }
+    #expect(try OffsetPlanning.parsePlanFile("orders,0,5\r\n\"orders\",1,6\n", group: "g") == [one: 5, two: 6])
+    #expect(try OffsetPlanning.parsePlanFile("g,orders,0,5\nother,orders,1,6\n", group: "g") == [one: 5])
+    #expect(throws: OffsetPlanning.Failure.self) { try OffsetPlanning.parsePlanFile("orders,0", group: "g") }
   }
 
   @Test func `the table of offsets is that of Kafka's tool`() {

@@ -101,4 +101,17 @@ struct RecordTextTests {
     #expect(try shown("LongDeserializer", Array("abc".utf8)) == "abc")
     #expect(throws: RecordFailure.self) { try FieldText(deserializer: "com.example.Avro") }
   }
+
+  @Test func `a place to begin is read from what a person writes`() {
+    func position(_ text: String) -> String { Consume.position(text, nowMs: 1_000_000).map { "\($0)" } ?? "nothing" }
+    #expect(position("beginning") == "earliest")
+    #expect(position("end") == "latest")
+    #expect(position("42") == "offset(42)")
+    #expect(position("-10") == "fromEnd(10)")
+    #expect(position("5m") == "timestamp(700000)")
+    #expect(position("9d") == "timestamp(0)")
+    #expect(position("1970-01-01T00:00:01") == "timestamp(1000)")
+    #expect(position("-9223372036854775808") == "fromEnd(9223372036854775807)")
+    for bad in ["", "soon", "-", "9223372036854775808"] { #expect(position(bad) == "nothing") }
+  }
 }

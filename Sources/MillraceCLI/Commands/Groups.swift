@@ -128,14 +128,14 @@ struct Groups: AsyncParsableCommand {
       }
     }
 
-    private func target() throws -> OffsetReset.Target {
+    private func target() throws -> OffsetPlanning.Target {
       if toEarliest { return .earliest }
       if toLatest { return .latest }
       if let toOffset { return .offset(toOffset) }
       if let shiftBy { return .shift(shiftBy) }
       if let time = toDatetime.flatMap(TimestampText.parse) { return .time(time) }
       if let span = byDuration.flatMap(DurationText.milliseconds) { return .time(Surroundings.nowMs() - span) }
-      if let fromFile { return .fixed(try OffsetReset.parsePlanFile(try Input.text(path: fromFile), group: group)) }
+      if let fromFile { return .fixed(try OffsetPlanning.parsePlanFile(try Input.text(path: fromFile), group: group)) }
       return .current
     }
 
@@ -148,12 +148,12 @@ struct Groups: AsyncParsableCommand {
         } else if allTopics {
           partitions = try await admin.groupOffsets(group).keys.sorted()
         } else {
-          partitions = try await OffsetReset.partitions(admin, topic)
+          partitions = try await OffsetPlanning.partitions(admin, topic)
         }
-        let plan = try await OffsetReset.plan(admin, group: group, partitions, target)
+        let plan = try await OffsetPlanning.plan(admin, group: group, partitions, target)
         for remark in plan.remarks { note("Note: \(remark)") }
-        if execute { try await OffsetReset.execute(admin, group: group, plan) }
-        for line in OffsetReset.lines([(group, plan)]) { try Output.standard.line(line) }
+        if execute { try await OffsetPlanning.execute(admin, group: group, plan) }
+        for line in OffsetPlanning.lines([(group, plan)]) { try Output.standard.line(line) }
         try Output.standard.flush()
         if !execute { note("Nothing was changed: add --execute to do it.") }
       }
@@ -185,7 +185,7 @@ struct Groups: AsyncParsableCommand {
 
     func run() async throws {
       try await connection.withAdmin { admin in
-        let partitions = try await OffsetReset.partitions(admin, topic)
+        let partitions = try await OffsetPlanning.partitions(admin, topic)
         try Results.tell(partitions, try await admin.deleteGroupOffsets(group, partitions)) { partition, _ in
           "deleted the offset of \(partition)"
         }

@@ -80,7 +80,7 @@ struct KafkaConsumerGroups: KafkaTool {
     } catch let error as KafkaError {
       try Output.standard.line("\nError: Executing consumer group command failed due to \(error)")
       throw ExitCode(1)
-    } catch let error as OffsetReset.Failure {
+    } catch let error as OffsetPlanning.Failure {
       try Output.standard.line("\nError: Executing consumer group command failed due to \(error)")
       throw ExitCode(1)
     }
@@ -174,7 +174,7 @@ struct KafkaConsumerGroups: KafkaTool {
     if !given.has("dry-run"), !given.has("execute"), !given.has("export") {
       note("WARN: No action will be performed as the --execute option is missing.")
     }
-    var plans: [(group: String, plan: OffsetReset.Plan)] = []
+    var plans: [(group: String, plan: OffsetPlanning.Plan)] = []
     var isComplete = true
     let described = try await admin.describeGroups(groups)
     for group in groups {
@@ -192,13 +192,13 @@ struct KafkaConsumerGroups: KafkaTool {
       } else if given.has("all-topics") {
         partitions = try await admin.groupOffsets(group).keys.sorted()
       } else if given.has("topic") {
-        partitions = try await OffsetReset.partitions(admin, given.values("topic"))
+        partitions = try await OffsetPlanning.partitions(admin, given.values("topic"))
       } else {
         throw ToolUsageFailure("One of the reset scopes should be defined: --all-topics, --topic.")
       }
-      let plan = try await OffsetReset.plan(admin, group: group, partitions, target)
+      let plan = try await OffsetPlanning.plan(admin, group: group, partitions, target)
       for remark in plan.remarks { note("WARN: \(remark)") }
-      if given.has("execute") { try await OffsetReset.execute(admin, group: group, plan) }
+      if given.has("execute") { try await OffsetPlanning.execute(admin, group: group, plan) }
       plans.append((group, plan))
     }
     if given.has("export") {
@@ -209,12 +209,12 @@ struct KafkaConsumerGroups: KafkaTool {
         }
       }
     } else if !plans.isEmpty {
-      try Output.standard.line("\n" + OffsetReset.lines(plans).joined(separator: "\n"))
+      try Output.standard.line("\n" + OffsetPlanning.lines(plans).joined(separator: "\n"))
     }
     if !isComplete { throw ExitCode(1) }
   }
 
-  static func target(_ given: ToolArguments, group: String, nowMs: Int64) throws -> OffsetReset.Target {
+  static func target(_ given: ToolArguments, group: String, nowMs: Int64) throws -> OffsetPlanning.Target {
     let names = [
       "to-offset", "to-earliest", "to-latest", "to-current", "shift-by", "to-datetime", "by-duration", "from-file",
     ]
@@ -243,7 +243,8 @@ struct KafkaConsumerGroups: KafkaTool {
       }
       return .time(nowMs.subtractingReportingOverflow(span).partialValue)
     default:
-      return .fixed(try OffsetReset.parsePlanFile(try Input.text(path: try given.required("from-file")), group: group))
+      return .fixed(
+        try OffsetPlanning.parsePlanFile(try Input.text(path: try given.required("from-file")), group: group))
     }
   }
 
@@ -251,7 +252,7 @@ struct KafkaConsumerGroups: KafkaTool {
     guard !topics.isEmpty else {
       throw ToolUsageFailure("Option [delete-offsets] takes the following options: [group], [topic]")
     }
-    let partitions = try await OffsetReset.partitions(admin, topics)
+    let partitions = try await OffsetPlanning.partitions(admin, topics)
     let results = try await admin.deleteGroupOffsets(group, partitions)
     let failed = results.values.contains { if case .failure = $0 { true } else { false } }
     try Output.standard.line(

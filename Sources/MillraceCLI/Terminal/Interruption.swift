@@ -1,5 +1,6 @@
 // Ctrl-C and SIGTERM: the task that does the work is cancelled and gets to close what it opened. A second signal ends
 // the process at once.
+import MillraceClient
 import UnixSignals
 
 #if canImport(Glibc)
@@ -11,7 +12,7 @@ import UnixSignals
 #endif
 
 enum Interruption {
-  /// Runs `body`, and cancels its task on the first SIGINT or SIGTERM. `CancellationError` after a signal is no failure.
+  /// Runs `body`, and cancels its task on the first SIGINT or SIGTERM. That the body was cancelled by it is no failure.
   /// Returns true if a signal came.
   @discardableResult
   static func watch(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
@@ -28,7 +29,9 @@ enum Interruption {
     do {
       try await work.value
       return false
-    } catch is CancellationError where work.isCancelled {
+    } catch {
+      let isCancellation = error is CancellationError || (error as? KafkaError)?.code == .cancelled
+      guard work.isCancelled, isCancellation else { throw error }
       return true
     }
   }

@@ -2,7 +2,7 @@
 // asked for is brought into the range of offsets that the partition has.
 import MillraceClient
 
-enum OffsetReset {
+enum OffsetPlanning {
   enum Target: Equatable, Sendable {
     case earliest, latest, current
     case offset(Int64)

@@ -1,0 +1,120 @@
+// millrace consume
+import ArgumentParser
+import MillraceClient
+
+struct Consume: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Read the records of topics.",
+    discussion: """
+      Reads from the end and waits for records, unless told otherwise; Ctrl-C ends it. As a member of a group it begins \
+      at the group's committed offsets and commits what it has written out.
+
+        millrace consume orders --from beginning --format json
+        millrace consume orders --from -10 --stop-at-end
+        millrace consume orders --from 2026-03-01T12:00:00 --partition 0 --count 5
+        millrace consume orders --group billing --from beginning
+      """)
+
+  enum Format: String, CaseIterable, ExpressibleByArgument { case value, key, long, json, none }
+
+  @Argument(help: "The topics.") var topics: [String]
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Where to begin: beginning, end, an offset, -N (the last N records of each partition), a time (UTC unless it says otherwise), or an age (30m). In a group: beginning or end, where it has no offset.",
+      valueName: "where"))
+  var from = "end"
+  @Flag(help: "The same as --from beginning.") var fromBeginning = false
+  @Option(name: .shortAndLong, help: "Only this partition; may be given several times.") var partition: [Int32] = []
+  @Option(name: .shortAndLong, help: "Read as a member of this group.") var group: String?
+  @Option(name: [.customShort("n"), .long], help: "End after so many records.") var count: Int?
+  @Option(help: ArgumentHelp("End when no record came for so long: 500ms, 5s, 1m.", valueName: "span")) var timeout:
+    String?
+  @Flag(name: [.customShort("e"), .long], help: "End at the end of the partitions.") var stopAtEnd = false
+  @Option(
+    name: .shortAndLong,
+    help: "value, key (key and value), long (for a person), json (one object a line) or none (only count).")
+  var format = Format.value
+  @Option(help: ArgumentHelp("Between key and value with --format key.", valueName: "text")) var keySeparator = "\t"
+  @Flag(help: "Only records of committed transactions.") var committed = false
+  @OptionGroup var connection: ConnectionOptions
+
+  /// Where reading begins, from the text of --from.
+  static func position(_ text: String, nowMs: Int64) -> StartPosition? {
+    switch text {
+    case "beginning", "earliest": .earliest
+    case "end", "latest": .latest
+    default:
+      if let offset = Int64(text) {
+        text.hasPrefix("-") ? .fromEnd(Int64(clamping: offset.magnitude)) : .offset(offset)
+      } else {
+        (TimestampText.parse(text) ?? DurationText.milliseconds(text).map { nowMs - $0 }).map { .timestamp(max(0, $0)) }
+      }
+    }
+  }
+
+  private var start: StartPosition? { Self.position(fromBeginning ? "beginning" : from, nowMs: Surroundings.nowMs()) }
+
+  func validate() throws {
+    guard start != nil else {
+      throw ValidationError(
+        "--from \(from): expected beginning, end, an offset, -N, a time such as 2026-03-01T12:00:00, or an age such as 30m"
+      )
+    }
+    if let timeout, DurationText.milliseconds(timeout) == nil {
+      throw ValidationError("--timeout \(timeout): expected a span such as 5s")
+    }
+    if let count, count < 0 { throw ValidationError("--count \(count): expected a number of records") }
+    if partition.contains(where: { $0 < 0 }) { throw ValidationError("partitions are counted from 0") }
+    guard group != nil else { return }
+    if !partition.isEmpty {
+      throw ValidationError("a group shares out partitions by itself: choose one of --group and --partition")
+    }
+    if stopAtEnd { throw ValidationError("a group has no end: use --count or --timeout instead of --stop-at-end") }
+    switch start {
+    case .earliest?, .latest?: break
+    default: throw ValidationError("a group begins at its committed offsets: use `millrace groups reset` to move them")
+    }
+  }
+
+  func run() async throws {
+    var configuration = try connection.properties().consumer(groupId: group)
+    configuration.stopAtEnd = stopAtEnd
+    if committed { configuration.isolation = .readCommitted }
+    let start = start ?? .latest
+    if case .earliest = start { configuration.autoOffsetReset = .earliest }
+    let consuming = Consuming(
+      format: recordFormat, limit: count,
+      idleTimeout: timeout.flatMap(DurationText.milliseconds).map { .milliseconds($0) })
+    let outcome = try await consuming.run(configuration) { [topics, partition, group] consumer in
+      if group != nil {
+        try await consumer.subscribe(to: topics)
+      } else if partition.isEmpty {
+        try await consumer.assign(topics: topics, from: start)
+      } else {
+        let partitions = topics.flatMap { topic in partition.map { TopicPartition(topic, $0) } }
+        try await consumer.assign(Dictionary(partitions.map { ($0, start) }, uniquingKeysWith: { first, _ in first }))
+      }
+    }
+    if Output.error.isTerminal { note("\(outcome.count) \(outcome.count == 1 ? "record" : "records")") }
+    if case .none = recordFormat { try Output.standard.line("\(outcome.count)") }
+    if case .idle = outcome.ending, let count, outcome.count < count {
+      note("Error: only \(outcome.count) of \(count) records came in time")
+      throw SomeFailed()
+    }
+  }
+
+  private var recordFormat: RecordFormat {
+    switch format {
+    case .value: return .columns(ColumnFormat())
+    case .key:
+      var columns = ColumnFormat()
+      columns.printsKey = true
+      columns.keySeparator = keySeparator
+      return .columns(columns)
+    case .long: return .long
+    case .json: return .json
+    case .none: return .none
+    }
+  }
+}
