@@ -12,7 +12,7 @@ import Testing
   @Test(arguments: (1...30).map { UInt64($0) } + [UInt64.random(in: 1_000...UInt64.max)])
   func `groups keep their promises under random treatment`(seed: UInt64) throws {
     var world = World(seed: seed)
-    for step in 0..<600 {
+    for step in 0..<500 {
       try world.step()
       world.check()
       if step % 25 == 0 { try world.checkReplay() }
