@@ -42,6 +42,8 @@ package final class BrokerNode: Sendable {
 
   /// Answers what was taken, closes the logs, and lets the data directories go.
   package func stop() async {
+    // Members that wait for others to join would wait in vain, and the stop for them.
+    broker.groups.stop()
     await server.stop(within: Self.stopTimeout)
     broker.stop()
   }

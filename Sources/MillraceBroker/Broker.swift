@@ -30,7 +30,9 @@ package final class Broker: Sendable {
     self.clock = clock
     catalog = CatalogRuntime(
       configuration: configuration, store: store, topics: topics, clock: clock, logger: logger)
-    groups = GroupRuntime(config: GroupConfig(configuration), timers: timers, clock: clock, logger: logger)
+    groups = GroupRuntime(
+      config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
+      timers: timers, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
     groups.follow(catalog)
   }
@@ -40,6 +42,7 @@ package final class Broker: Sendable {
     timers.start()
     try catalog.start()
     if let topic = topics.topic(named: GroupRuntime.topicName) { groups.adopt(topic, isNew: false) }
+    groups.expireOffsetsRegularly()
   }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not

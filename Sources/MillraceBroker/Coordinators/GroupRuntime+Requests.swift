@@ -140,16 +140,6 @@ extension GroupRuntime {
       }
     }
   }
-
-  /// Drops what `offsets.retention.minutes` says is old. Housekeeping calls it, and only while it trusts the clock.
-  package func expireOffsets() {
-    for shard in shards {
-      shard.decide { shard, now in
-        ((), shard.expireOffsets(now: now))
-      } then: { _ in
-      }
-    }
-  }
 }
 
 extension Result {

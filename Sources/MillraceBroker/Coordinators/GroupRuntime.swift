@@ -14,9 +14,14 @@ package final class GroupRuntime: Sendable {
   package static let topicName = TopicName.consumerOffsets
 
   private let config: GroupConfig
-  private let timers: Timers
-  private let time: GroupTime
-  private let logger: Logger
+  /// `offsets.retention.check.interval.ms`
+  let expiryIntervalMs: Int64
+  let timers: Timers
+  let time: GroupTime
+  let logger: Logger
+  /// When the runtime was made, and what is known since of the wall clock; see `+Expiry`.
+  let start: Moment
+  let trust = Mutex<WallClockTrust?>(nil)
   private let coordinated = Mutex(Coordinated())
 
   private struct Coordinated {
@@ -25,11 +30,15 @@ package final class GroupRuntime: Sendable {
     var shards: [GroupRuntimeShard] = []
   }
 
-  package init(config: GroupConfig, timers: Timers, clock: any BrokerClock, logger: Logger) {
+  package init(
+    config: GroupConfig, expiryIntervalMs: Int64, timers: Timers, clock: any BrokerClock, logger: Logger
+  ) {
     self.config = config
+    self.expiryIntervalMs = expiryIntervalMs
     self.timers = timers
     self.logger = logger
     time = GroupTime(clock)
+    start = time.now()
   }
 
   /// Coordinates the groups in `topic`. Of one that existed when the broker started the journal is read in the

@@ -26,9 +26,11 @@ extension GroupRuntimeShard {
     waitUntilDurable()
     var shard = GroupShard(config: state.withLock { $0.shard.config })
     var recordCount = 0
+    var newestMs: Int64?
     let began = time.now()
     do {
-      try journal.replay { fact, offset, _ in
+      try journal.replay { fact, offset, timestamp in
+        newestMs = max(newestMs ?? timestamp, timestamp)
         guard let key = fact.key else { return }
         do {
           guard let record = try GroupRecord.decode(key: key, value: fact.value) else { return }
@@ -47,7 +49,7 @@ extension GroupRuntimeShard {
       state.withLock { if $0.incarnation == incarnation { $0.phase = .offline } }
       return reloadSoon()
     }
-    begin(shard, incarnation)
+    begin(shard, newestMs, incarnation)
     guard recordCount > 0 else { return }
     logger.debug(
       "loaded groups",
@@ -58,10 +60,11 @@ extension GroupRuntimeShard {
   }
 
   /// Begins to serve what was loaded: from now on members have to be heard of.
-  func begin(_ loaded: consuming GroupShard, _ incarnation: UInt64) {
-    let effects = state.withLock { [loaded] state -> Effects? in
+  private func begin(_ loaded: GroupShard, _ newestMs: Int64?, _ incarnation: UInt64) {
+    let effects = state.withLock { state -> Effects? in
       guard state.incarnation == incarnation else { return nil }
       state.shard = loaded
+      state.newestLoadedMs = newestMs
       state.phase = .serving
       state.journalEnd = journal.log.offsets.logEndOffset
       let now = time.now()

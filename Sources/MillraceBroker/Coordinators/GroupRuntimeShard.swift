@@ -38,6 +38,8 @@ final class GroupRuntimeShard: Sendable {
     var journalEnd: Int64 = 0
     /// Counts the times that the shard was dropped, so that alarms and commits of an earlier one are recognised.
     var incarnation: UInt64 = 0
+    /// The newest time of day in the journal when it was read.
+    var newestLoadedMs: Int64?
     var lastTicket: UInt64 = 0
     var joins: [JoinTicket: Answer<JoinGroupResponse>] = [:]
     var syncs: [SyncTicket: Answer<SyncGroupResponse>] = [:]

@@ -159,4 +159,19 @@ import Testing
     try await eventually { (try? await client.committed(topic: "payments")) == 2 }
     #expect(try await client.committed(topic: "orders") == -1)
   }
+
+  @Test func `an offset whose time has passed goes, and an empty group with its last offset`() async throws {
+    let broker = try GroupBroker(["offsets.retention.check.interval.ms": "20"])
+    try await broker.makeTopic("orders")
+    let client = GroupClient(broker: broker)
+    _ = try await client.findCoordinator()
+    var request = client.commitRequest(1)
+    request.retentionTimeMs = 1
+    #expect(try await broker.send(request, version: 2).topics[0].partitions[0].errorCode.code == .none)
+    let stays = GroupClient(broker: broker, groupId: "stays")
+    #expect(try await stays.commit(2) == .none)
+    try await eventually { try await broker.send(ListGroupsRequest()).groups.map(\.groupId) == ["stays"] }
+    #expect(try await client.committed() == -1)
+    #expect(try await stays.committed() == 2)
+  }
 }
