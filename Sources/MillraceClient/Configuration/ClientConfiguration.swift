@@ -1,6 +1,7 @@
 // What producers, consumers and the admin client have in common. Defaults are Kafka's.
 
 import Logging
+import MillraceProtocol
 import NIOCore
 import NIOPosix
 
@@ -30,6 +31,8 @@ public struct ClientConfiguration: Sendable {
   /// The event loops that connections live on.
   public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
   public var logger = Logger(label: "millrace.client")
+  /// The highest versions to use of some APIs, as if brokers knew no higher ones.
+  package var versionLimits: [ApiKey: Int16] = [:]
   /// How connections are made; nil for TCP.
   package var connector: (any Connector)?
 

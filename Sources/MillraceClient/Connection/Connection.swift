@@ -8,11 +8,13 @@ package final class Connection: Sendable {
   private let channel: RequestChannel
   let versions: ApiVersionRanges
   private let requestTimeout: Duration
+  private let versionLimits: [ApiKey: Int16]
 
-  private init(_ channel: RequestChannel, _ versions: ApiVersionRanges, requestTimeout: Duration) {
+  private init(_ channel: RequestChannel, _ versions: ApiVersionRanges, _ configuration: ClientConfiguration) {
     self.channel = channel
     self.versions = versions
-    self.requestTimeout = requestTimeout
+    requestTimeout = configuration.requestTimeout
+    versionLimits = configuration.versionLimits
   }
 
   /// Connects and asks for the broker's versions.
@@ -22,7 +24,7 @@ package final class Connection: Sendable {
     let channel = try await RequestChannel.open(to: address, configuration)
     do throws(KafkaError) {
       let versions = try await negotiate(channel, configuration)
-      return Connection(channel, versions, requestTimeout: configuration.requestTimeout)
+      return Connection(channel, versions, configuration)
     } catch {
       channel.close()
       throw error
@@ -37,6 +39,7 @@ package final class Connection: Sendable {
 
   /// The highest version of a request that both sides speak, up to `limit`.
   func version<R: Request>(of request: R.Type, upTo limit: Int16 = .max) throws(KafkaError) -> Int16 {
+    let limit = min(limit, versionLimits[R.apiKey] ?? .max)
     guard let version = versions.version(of: request, upTo: limit) else {
       let theirs = versions[R.apiKey].map { "versions \($0.lowerBound) to \($0.upperBound)" } ?? "no version"
       throw KafkaError(

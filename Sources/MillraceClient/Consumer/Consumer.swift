@@ -151,10 +151,10 @@ public final class Consumer: Sendable {
 
   /// The records as they come, in batches of one partition each. Ends when the consumer is closed, and with
   /// ``ConsumerConfiguration/stopAtEnd`` at the end of all partitions.
-  public var batches: ConsumerBatches { ConsumerBatches(fetcher: fetcher) }
+  public var batches: ConsumerBatches { ConsumerBatches(consumer: self) }
 
   /// The records as they come, one by one.
-  public var records: ConsumerRecords { ConsumerRecords(fetcher: fetcher) }
+  public var records: ConsumerRecords { ConsumerRecords(consumer: self) }
 
   // MARK: Committing
 
@@ -195,59 +195,60 @@ public final class Consumer: Sendable {
 
 /// The batches that a consumer reads.
 public struct ConsumerBatches: AsyncSequence, Sendable {
-  let fetcher: Fetcher
+  /// Kept, so that the consumer stays while somebody iterates.
+  let consumer: Consumer
 
   public struct AsyncIterator: AsyncIteratorProtocol {
-    let fetcher: Fetcher
+    let consumer: Consumer
 
     public mutating func next() async throws(KafkaError) -> RecordBatch? {
-      try await fetcher.next()
+      try await consumer.fetcher.next()
     }
 
-    public mutating func next(
-      isolation actor: isolated (any Actor)?
-    ) async throws(KafkaError) -> RecordBatch? {
-      try await fetcher.next()
+    public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> RecordBatch? {
+      try await consumer.fetcher.next()
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(fetcher: fetcher) }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
 }
 
 /// The records that a consumer reads.
 public struct ConsumerRecords: AsyncSequence, Sendable {
-  let fetcher: Fetcher
+  /// Kept, so that the consumer stays while somebody iterates.
+  let consumer: Consumer
 
   public struct AsyncIterator: AsyncIteratorProtocol {
-    let fetcher: Fetcher
+    let consumer: Consumer
     private var records: RecordBatch.Iterator?
     private var cursor = Assignment.RecordCursor(0)
 
-    init(fetcher: Fetcher) {
-      self.fetcher = fetcher
+    init(consumer: Consumer) {
+      self.consumer = consumer
     }
 
     public mutating func next() async throws(KafkaError) -> ConsumerRecord? {
+      try await next(isolation: nil)
+    }
+
+    public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> ConsumerRecord? {
       while true {
         if let record = records?.next() {
-          cursor.position.store(record.offset + 1, ordering: .relaxed)
+          cursor.position.store(record.offset &+ 1, ordering: .relaxed)
           return record
         }
+        records = nil
         var following: Assignment.RecordCursor?
-        guard
-          let batch = try await fetcher.next(following: { batch in
-            following = Assignment.RecordCursor(batch.position)
-            return following
-          })
-        else {
-          records = nil
-          return nil
+        let batch = try await consumer.fetcher.next { batch in
+          following = Assignment.RecordCursor(batch.position)
+          return following
         }
+        guard let batch else { return nil }
         if let following { cursor = following }
         records = batch.makeIterator()
       }
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(fetcher: fetcher) }
+  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
 }

@@ -27,8 +27,10 @@ extension FetchRequest {
         ? ForgottenTopic(topicId: parts[0].topicId, partitions: indexes)
         : ForgottenTopic(topic: topic, partitions: indexes)
     }
+    // Who stops at the end wants to hear of it soon, and then does not ask again.
+    let wait = configuration.stopAtEnd ? min(configuration.fetchMaxWait, .milliseconds(10)) : configuration.fetchMaxWait
     self.init(
-      maxWaitMs: configuration.fetchMaxWait.clampedMilliseconds, minBytes: Int32(clamping: configuration.fetchMinBytes),
+      maxWaitMs: wait.clampedMilliseconds, minBytes: Int32(clamping: configuration.fetchMinBytes),
       maxBytes: Int32(clamping: plan.maxBytes), isolationLevel: configuration.isolation.rawValue,
       sessionId: plan.session.sessionId, sessionEpoch: plan.session.epoch, topics: topics,
       forgottenTopicsData: forgotten)

@@ -238,7 +238,7 @@ final class ProduceSender: Sendable {
         caller.fulfil(
           delivery.result.map { batch in
             BatchPosition(
-              offset: batch.offset < 0 ? -1 : batch.offset + Int64(position), appendTime: batch.appendTime)
+              offset: batch.offset < 0 ? -1 : batch.offset &+ Int64(position), appendTime: batch.appendTime)
           })
       }
       guard let onDelivery else { continue }

@@ -1,0 +1,252 @@
+import MillraceProtocol
+import MillraceRecords
+import NIOCore
+import Testing
+
+@testable import MillraceClient
+
+@Suite struct AssignmentTests {
+  private let a = TopicPartition("t", 0)
+  private let b = TopicPartition("t", 1)
+
+  private func assignment(
+    prefetch: Int = 1 << 20, partitionMax: Int = 1000, stopAtEnd: Bool = false, reset: OffsetReset = .latest
+  ) -> Assignment {
+    Assignment(
+      Assignment.Limits(
+        prefetchBytes: prefetch, fetchMaxBytes: 1 << 20, maxPartitionFetchBytes: partitionMax, stopAtEnd: stopAtEnd,
+        isolation: .readUncommitted, reset: reset))
+  }
+
+  private func topic(leaders: [Int32?] = [1, 1]) -> TopicMetadata {
+    TopicMetadata(
+      MetadataResponse.MetadataResponseTopic(
+        name: "t",
+        partitions: leaders.enumerated().map {
+          .init(partitionIndex: Int32($0.offset), leaderId: $0.element ?? -1, leaderEpoch: 3)
+        }), name: "t")
+  }
+
+  /// The fetches that are to be sent.
+  private func plans(_ assignment: inout Assignment) -> [Assignment.FetchPlan] {
+    assignment.work().compactMap { if case .fetch(let plan) = $0 { plan } else { nil } }
+  }
+
+  private func records(at offset: Int64, _ count: Int) throws -> ByteBuffer {
+    var builder = BatchBuilder()
+    for _ in 0..<count { builder.append(key: nil, value: [1, 2, 3], timestamp: 0) }
+    return ByteBuffer(bytes: try builder.build(BatchFields(baseOffset: offset)))
+  }
+
+  private func answer(
+    _ partition: TopicPartition, at offset: Int64 = 0, _ count: Int = 0, highWatermark: Int64 = 100,
+    error: ErrorCode = .none
+  ) throws -> Assignment.FetchedPartition {
+    Assignment.FetchedPartition(
+      partition: partition, error: error, highWatermark: highWatermark, lastStableOffset: -1,
+      records: count > 0 ? try records(at: offset, count) : ByteBuffer(),
+      endOffset: count > 0 ? offset + Int64(count) : nil, aborted: AbortedTransactions())
+  }
+
+  /// Takes the next batch as the application does.
+  private func take(_ assignment: inout Assignment) throws -> RecordBatch? {
+    while var chunk = assignment.takeChunk() {
+      let batch = try chunk.next(.readUncommitted, checksCRCs: true)
+      let isCurrent = assignment.putBack(chunk, isExhausted: batch == nil)
+      if let batch, isCurrent { return batch }
+    }
+    return nil
+  }
+
+  private func reading(_ partitions: [TopicPartition]) -> Assignment {
+    var assignment = assignment()
+    assignment.assign(Dictionary(uniqueKeysWithValues: partitions.map { ($0, .offset(0)) }))
+    assignment.located([topic()])
+    return assignment
+  }
+
+  @Test func `a partition is located and resolved before it is fetched`() {
+    var assignment = assignment()
+    assignment.assign([a: .earliest])
+    var work = assignment.work()
+    guard work.count == 2, case .locate(["t"]) = work[0], case .resolve([a: .earliest], let tokens) = work[1] else {
+      Issue.record("\(work)")
+      return
+    }
+    #expect(assignment.work().isEmpty)
+    assignment.located([topic()])
+    #expect(assignment.work().isEmpty)
+    assignment.resolved([a: 42], tokens: tokens)
+    work = assignment.work()
+    guard work.count == 1, case .fetch(let plan) = work[0] else {
+      Issue.record("\(work)")
+      return
+    }
+    #expect(plan.broker == 1)
+    #expect(plan.wanted[0].entry.offset == 42)
+    #expect(plan.wanted[0].entry.leaderEpoch == 3)
+  }
+
+  @Test func `a broker is asked once at a time, for all that it leads`() throws {
+    var assignment = reading([a, b])
+    let plan = try #require(plans(&assignment).first)
+    #expect(Set(plan.wanted.map(\.partition)) == [a, b])
+    #expect(plans(&assignment).isEmpty)
+    _ = assignment.fetched(plan, sessionId: 0, [])
+    #expect(plans(&assignment).count == 1)
+  }
+
+  @Test func `the next fetch begins behind what was fetched`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    #expect(plans(&assignment)[0].wanted[0].entry.offset == 5)
+  }
+
+  @Test func `positions follow what was handed out and what is completed`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 0)
+    #expect(try take(&assignment)?.recordCount == 5)
+    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 5)
+    #expect(assignment.positions(includingHandedOut: false)[a]?.offset == 0)
+    assignment.complete()
+    #expect(assignment.positions(includingHandedOut: false)[a]?.offset == 5)
+  }
+
+  @Test func `record by record the position follows the records`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    let batch = try #require(try take(&assignment))
+    let cursor = Assignment.RecordCursor(batch.position)
+    assignment.follow(cursor, in: a)
+    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 0)
+    cursor.position.store(3, ordering: .relaxed)
+    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 3)
+    assignment.complete()
+    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 5)
+  }
+
+  @Test func `an answer from before a seek is dropped`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    #expect(assignment.seek(a, to: .offset(50)))
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    #expect(try take(&assignment) == nil)
+    #expect(plans(&assignment)[0].wanted[0].entry.offset == 50)
+  }
+
+  @Test func `what was fetched before a seek is not handed out`() throws {
+    var assignment = reading([a, b])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5), try answer(b, at: 0, 7)])
+    _ = assignment.seek(a, to: .offset(50))
+    #expect(try take(&assignment)?.topicPartition == b)
+    #expect(try take(&assignment) == nil)
+  }
+
+  @Test func `what is taken away while its batch is decoded is not handed out`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    var chunk = try #require(assignment.takeChunk())
+    _ = try chunk.next(.readUncommitted, checksCRCs: true)
+    assignment.assign([:])
+    #expect(!assignment.putBack(chunk, isExhausted: false))
+  }
+
+  @Test func `a paused partition is neither fetched nor handed out, and goes on afterwards`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    #expect(assignment.setPaused(a, true))
+    #expect(try take(&assignment) == nil)
+    #expect(plans(&assignment).isEmpty)
+    #expect(assignment.setPaused(a, false))
+    #expect(try take(&assignment)?.recordCount == 5)
+  }
+
+  @Test func `no more is fetched ahead than the prefetch limit`() throws {
+    var assignment = assignment(prefetch: 1000, partitionMax: 1000)
+    assignment.assign([a: .offset(0)])
+    assignment.located([topic()])
+    var offset: Int64 = 0
+    var fetches = 0
+    while let plan = plans(&assignment).first {
+      fetches += 1
+      #expect(plan.maxBytes <= 1000)
+      _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: offset, 50)])
+      offset += 50
+      guard fetches < 10 else { break }
+    }
+    #expect(fetches == 2)
+    while try take(&assignment) != nil {}
+    #expect(plans(&assignment).count == 1)
+  }
+
+  @Test func `an offset that is gone is replaced as the reset policy says`() throws {
+    for (reset, start) in [(OffsetReset.earliest, StartPosition.earliest), (.latest, .latest)] {
+      var assignment = assignment(reset: reset)
+      assignment.assign([a: .offset(7)])
+      assignment.located([topic()])
+      let plan = plans(&assignment)[0]
+      #expect(assignment.fetched(plan, sessionId: 0, [try answer(a, error: .offsetOutOfRange)]).isEmpty)
+      guard case .resolve(let starts, _)? = assignment.work().first else {
+        Issue.record("nothing to resolve")
+        continue
+      }
+      #expect(starts == [a: start])
+    }
+  }
+
+  @Test func `without a reset policy an offset that is gone is an error, once`() throws {
+    var assignment = assignment(reset: .none)
+    assignment.assign([a: .offset(7)])
+    assignment.located([topic()])
+    let plan = plans(&assignment)[0]
+    let errors = assignment.fetched(plan, sessionId: 0, [try answer(a, error: .offsetOutOfRange)])
+    #expect(errors.map(\.code) == [.noOffset])
+    #expect(plans(&assignment).isEmpty)
+  }
+
+  @Test func `a partition whose leader has moved is located again`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, error: .notLeaderOrFollower)])
+    guard case .locate(["t"])? = assignment.work().first else {
+      Issue.record("not located")
+      return
+    }
+    assignment.located([topic(leaders: [2, 2])])
+    #expect(plans(&assignment)[0].broker == 2)
+  }
+
+  @Test func `a fetch that fails looks for the leaders again`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    assignment.fetchFailed(plan, KafkaError(.connectionFailed, "lost"))
+    guard case .locate? = assignment.work().first else {
+      Issue.record("not located")
+      return
+    }
+  }
+
+  @Test func `the end is where every partition was at its high watermark and all was handed out`() throws {
+    var assignment = assignment(stopAtEnd: true)
+    assignment.assign([a: .offset(0), b: .offset(0)])
+    assignment.located([topic()])
+    var plan = plans(&assignment)[0]
+    _ = assignment.fetched(
+      plan, sessionId: 0, [try answer(a, at: 0, 5, highWatermark: 5), try answer(b, highWatermark: 3)])
+    #expect(!assignment.isAtEnd)
+    plan = plans(&assignment)[0]
+    #expect(plan.wanted.map(\.partition) == [b])
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(b, at: 0, 3, highWatermark: 3)])
+    #expect(!assignment.isAtEnd)
+    while try take(&assignment) != nil {}
+    #expect(assignment.isAtEnd)
+    #expect(plans(&assignment).isEmpty)
+  }
+}
