@@ -25,6 +25,7 @@ package final class Server: Sendable {
   private let group: any EventLoopGroup
   private let ownsGroup: Bool
   private let threads: [ObjectIdentifier: NetworkThread]
+  private let acceptRate: ConnectionRate
   private let nextConnectionId = Atomic<UInt64>(1)
   private let state = Mutex(State())
 
@@ -43,6 +44,7 @@ package final class Server: Sendable {
     self.group = group ?? MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopCount)
     threads = Dictionary(
       uniqueKeysWithValues: self.group.makeIterator().map { (ObjectIdentifier($0), NetworkThread(eventLoop: $0)) })
+    acceptRate = ConnectionRate(limit: configuration.maxConnectionCreationRate)
     shared = ServerShared(
       handler: handler,
       connectionLimits: ConnectionMachine.Limits(
@@ -57,14 +59,20 @@ package final class Server: Sendable {
       log: ConnectionLog(logger: logger))
   }
 
-  /// Listens on every configured address, or on none.
+  /// Listens on every configured address, or on none; then the server is stopped.
   /// - Parameter beforeAccepting: told the addresses before the first connection is taken.
   @discardableResult
   package func start(
     beforeAccepting: ([BoundAddress]) -> Void = { _ in }
   ) async throws(ServerError) -> [BoundAddress] {
     let binding = Binding { listener in self.bootstrap(for: listener) }
-    let bound = try await binding.bind(configuration.listeners)
+    let bound: [Binding.Bound]
+    do {
+      bound = try await binding.bind(configuration.listeners)
+    } catch {
+      await stop(within: .zero)
+      throw error
+    }
     state.withLock { $0.bound = bound }
     for thread in threads.values { thread.eventLoop.execute { thread.startSweeping(maxIdle: self.shared.maxIdle) } }
     let addresses = bound.map(\.address)
@@ -105,9 +113,11 @@ package final class Server: Sendable {
       .serverChannelOption(.backlog, value: Int32(clamping: configuration.listenBacklog))
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.autoRead, value: false)
+      .serverChannelOption(.maxMessagesPerRead, value: UInt(max(1, min(AcceptGate.maxAtOnce, acceptRate.limit))))
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(AcceptFailures(listener: listener, log: self.shared.log))
+          try channel.pipeline.syncOperations.addHandler(
+            AcceptGate(listener: listener, rate: self.acceptRate, log: self.shared.log))
         }
       }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

@@ -22,6 +22,8 @@ package struct ServerConfiguration: Sendable, Equatable {
   package var maxConnectionsPerAddress = Int.max
   /// `max.connections.per.ip.overrides`, by address
   package var maxConnectionsOverrides: [String: Int] = [:]
+  /// `max.connection.creation.rate`, connections a second
+  package var maxConnectionCreationRate = Int.max
   /// `connections.max.idle.ms`; nil never closes an idle connection.
   package var maxIdle: Duration? = .seconds(600)
   /// `socket.send.buffer.bytes`; nil lets the operating system size it to the traffic.
@@ -46,6 +48,7 @@ package struct ServerConfiguration: Sendable, Equatable {
     maxConnections = broker.maxConnections
     maxConnectionsPerAddress = broker.maxConnectionsPerAddress
     maxConnectionsOverrides = broker.maxConnectionsOverrides
+    maxConnectionCreationRate = broker.maxConnectionCreationRate
     maxIdle = broker.maxIdleMs.map { .milliseconds($0) }
     sendBufferBytes = broker.sendBufferBytes
     receiveBufferBytes = broker.receiveBufferBytes

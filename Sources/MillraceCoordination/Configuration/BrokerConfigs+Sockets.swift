@@ -56,7 +56,7 @@ extension BrokerConfigs {
       "The pause before a connection that failed to authenticate is closed. Has no effect on PLAINTEXT."),
     fixed(
       "queued.max.requests", .int, "500", .atLeast(1), .high,
-      "How many requests may wait for their answer before the broker stops reading from connections."),
+      "Has no effect: a request is taken up as soon as it is read, there is no queue in between."),
     fixed(
       "queued.max.request.bytes", .long, "-1", .any, .medium,
       """

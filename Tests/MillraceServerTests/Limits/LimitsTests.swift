@@ -1,4 +1,5 @@
 import Logging
+import NIOCore
 import Synchronization
 import Testing
 
@@ -75,6 +76,21 @@ import Testing
     #expect(throws: ConnectionQuota.Refusal.total(limit: 0)) { try quota.admit("10.0.0.1") }
     quota.release("10.0.0.1")
     #expect(quota.count == 0)
+  }
+}
+
+@Suite struct ConnectionRateTests {
+  @Test func `so many connections a second are taken, the next one waits for the next second`() {
+    let start = NIODeadline.now()
+    let rate = ConnectionRate(limit: 2, now: start)
+    rate.take()
+    #expect(rate.wait(start) == nil)
+    rate.take()
+    #expect(rate.wait(start + .milliseconds(300)) == .milliseconds(700))
+    #expect(rate.wait(start + .seconds(1)) == nil)
+    rate.take()
+    rate.take()
+    #expect(rate.wait(start + .milliseconds(1500)) == .milliseconds(500))
   }
 }
 

@@ -40,6 +40,18 @@ import Testing
     }
   }
 
+  @Test func `connections beyond the rate wait and are served`() async throws {
+    try await withServer(FakeBroker.echo, .test { $0.maxConnectionCreationRate = 3 }) { _, port in
+      let start = ContinuousClock.now
+      for index in 0..<8 {
+        let client = try TestSocket(port: port)
+        try await client.sendFrame([UInt8(index)])
+        #expect(try await client.receiveFrame() == [UInt8(index)])
+      }
+      #expect(ContinuousClock.now - start >= .seconds(1))
+    }
+  }
+
   @Test func `an idle connection is closed, a busy one is not`() async throws {
     try await withServer(FakeBroker.echo, .test { $0.maxIdle = .milliseconds(1500) }) { server, port in
       let start = ContinuousClock.now
