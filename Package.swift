@@ -41,7 +41,9 @@ let package = Package(
     .target(name: "CMillraceSystem"),
     .target(
       name: "MillraceLog",
-      dependencies: ["MillraceRecords", "CMillraceSystem", .product(name: "Collections", package: "swift-collections")],
+      dependencies: [
+        "MillraceRecords", "CMillraceSystem", .product(name: "Collections", package: "swift-collections"),
+      ],
       swiftSettings: strict),
     .target(
       name: "MillraceCoordination",
@@ -68,7 +70,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Millrace",
-      dependencies: ["MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", nioCore, nioPosix, logging],
+      dependencies: [
+        "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", nioCore, nioPosix,
+        logging,
+      ],
       swiftSettings: strict),
 
     // 5: the program.
@@ -87,7 +92,8 @@ let package = Package(
     .executableTarget(name: "SchemaGenerator", dependencies: ["MessageSchema"], swiftSettings: strict),
 
     // Bytes from outside against every decoder (tools/fuzz).
-    .executableTarget(name: "Fuzz", dependencies: ["MillraceProtocol", "MillraceRecords", nioCore], swiftSettings: strict),
+    .executableTarget(
+      name: "Fuzz", dependencies: ["MillraceProtocol", "MillraceRecords", nioCore], swiftSettings: strict),
 
     .testTarget(
       name: "MillraceProtocolTests", dependencies: ["MillraceProtocol", "MessageSchema", nioCore],
@@ -96,21 +102,29 @@ let package = Package(
       name: "MillraceRecordsTests", dependencies: ["MillraceRecords"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(name: "MillraceLogTests", dependencies: ["MillraceLog", "MillraceRecords"], swiftSettings: strict),
     .testTarget(
-      name: "MillraceCoordinationTests", dependencies: ["MillraceCoordination", "MillraceProtocol", nioCore], swiftSettings: strict),
+      name: "MillraceCoordinationTests", dependencies: ["MillraceCoordination", "MillraceProtocol", nioCore],
+      swiftSettings: strict),
     .testTarget(
       name: "MillraceBrokerTests",
-      dependencies: ["MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, logging],
+      dependencies: [
+        "MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore,
+        logging,
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "MillraceServerTests",
-      dependencies: ["MillraceServer", "MillraceBroker", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, nioPosix, logging],
+      dependencies: [
+        "MillraceServer", "MillraceBroker", "MillraceLog", "MillraceRecords", "MillraceProtocol", nioCore, nioPosix,
+        logging,
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "MillraceClientTests",
       dependencies: ["MillraceClient", "Millrace", "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
       swiftSettings: strict),
     .testTarget(
-      name: "MillraceCLITests", dependencies: ["MillraceCLI", "MillraceBroker", "MillraceCoordination", "MillraceClient"],
+      name: "MillraceCLITests",
+      dependencies: ["MillraceCLI", "MillraceBroker", "MillraceCoordination", "MillraceClient"],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ],

@@ -132,7 +132,8 @@ import Testing
   @Test func `an answer from before a seek is dropped`() throws {
     var assignment = reading([a])
     let plan = plans(&assignment)[0]
-    #expect(assignment.seek(a, to: .offset(50)))
+    let step135 = assignment.seek(a, to: .offset(50))
+    #expect(step135)
     _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
     #expect(try take(&assignment) == nil)
     #expect(plans(&assignment)[0].wanted[0].entry.offset == 50)
@@ -151,20 +152,24 @@ import Testing
     var assignment = reading([a])
     let plan = plans(&assignment)[0]
     _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
-    var chunk = try #require(assignment.takeChunk())
+    let taken = assignment.takeChunk()
+    var chunk = try #require(taken)
     _ = try chunk.next(.readUncommitted, checksCRCs: true)
     assignment.assign([:])
-    #expect(!assignment.putBack(chunk, isExhausted: false))
+    let step157 = assignment.putBack(chunk, isExhausted: false)
+    #expect(!step157)
   }
 
   @Test func `a paused partition is neither fetched nor handed out, and goes on afterwards`() throws {
     var assignment = reading([a])
     let plan = plans(&assignment)[0]
     _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
-    #expect(assignment.setPaused(a, true))
+    let step164 = assignment.setPaused(a, true)
+    #expect(step164)
     #expect(try take(&assignment) == nil)
     #expect(plans(&assignment).isEmpty)
-    #expect(assignment.setPaused(a, false))
+    let step167 = assignment.setPaused(a, false)
+    #expect(step167)
     #expect(try take(&assignment)?.recordCount == 5)
   }
 

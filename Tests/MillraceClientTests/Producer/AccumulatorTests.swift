@@ -391,7 +391,8 @@ import Testing
   @Test func `random failures lose nothing, duplicate nothing and keep the order`() throws {
     for round in 0..<200 {
       let seed = UInt64.random(in: 0 ... .max)
-      try Simulation(seed: seed, round: round).run()
+      var simulation = Simulation(seed: seed, round: round)
+      try simulation.run()
     }
   }
 }
