@@ -29,6 +29,15 @@ import Testing
   private func expectWhole(
     _ workspace: Workspace, _ count: Int, indexesToo: Bool = true, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
+    let store = try workspace.open()
+    let log = try workspace.log(store, config)
+    #expect(try log.values().map(\.offset) == Array(0..<Int64(count)), sourceLocation: sourceLocation)
+    store.close(nowMs: workspace.now)
+    let verification = try LogInspector(directory: "\(workspace.path)/orders-0").verify()
+    #expect(verification.findings.filter { indexesToo || $0.problem.isDamage } == [], sourceLocation: sourceLocation)
+  }
+
+  @Test func `after a crash only what is past the recovery point is read`() throws {
     let workspace = try crashed()
     try expectWhole(workspace, 300)
     let report = try #require(workspace.reports.all.first)

@@ -1,4 +1,4 @@
-// millrace log: the files of partitions, without a broker. Reads only, so it may look at a running broker's files too.
+// millrace log: the files of partitions, without a broker. Only reads, so it may look at a running broker's files too.
 import ArgumentParser
 import MillraceLog
 import MillraceRecords
@@ -44,7 +44,8 @@ struct LogFiles: ParsableCommand {
           case .index where indexes:
             try heading(file)
             for entry in try inspector.offsetIndex(file.path) {
-              try Output.standard.line("offset: \(file.offset + Int64(entry.relativeOffset)) position: \(entry.position)")
+              try Output.standard.line(
+                "offset: \(file.offset + Int64(entry.relativeOffset)) position: \(entry.position)")
             }
           case .timeIndex where indexes:
             try heading(file)

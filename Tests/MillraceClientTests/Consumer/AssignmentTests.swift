@@ -173,24 +173,6 @@ import Testing
     #expect(try take(&assignment)?.recordCount == 5)
   }
 
-  @Test func `no more is fetched ahead than the prefetch limit`() throws {
-    var assignment = assignment(prefetch: 1000, partitionMax: 1000)
-    assignment.assign([a: .offset(0)])
-    assignment.located([topic()])
-    var offset: Int64 = 0
-    var fetches = 0
-    while let plan = plans(&assignment).first {
-      fetches += 1
-      #expect(plan.maxBytes <= 1000)
-      _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: offset, 50)])
-      offset += 50
-      guard fetches < 10 else { break }
-    }
-    #expect(fetches == 2)
-    while try take(&assignment) != nil {}
-    #expect(plans(&assignment).count == 1)
-  }
-
   @Test func `an offset that is gone is replaced as the reset policy says`() throws {
     for (reset, start) in [(OffsetReset.earliest, StartPosition.earliest), (.latest, .latest)] {
       var assignment = assignment(reset: reset)

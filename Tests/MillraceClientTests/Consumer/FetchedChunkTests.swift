@@ -100,13 +100,6 @@ import Testing
     #expect(throws: BatchError.self) { try chunk.next(.readUncommitted, checksCRCs: true) }
   }
 
-  @Test func `records that do not parse are an error before any is handed out`() throws {
-    var bytes = try batch(at: 0, 3)
-    bytes[bytes.count - 2] = 0xFF
-    var chunk = chunk([bytes])
-    #expect(throws: BatchError.self) { try chunk.next(.readUncommitted, checksCRCs: false) }
-  }
-
   @Test func `control batches are passed over, and the position is behind them`() throws {
     var chunk = chunk([
       try batch(at: 0, 2, producer: 5, isTransactional: true), try marker(at: 2, .commit, producer: 5),

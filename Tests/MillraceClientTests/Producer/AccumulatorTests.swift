@@ -256,27 +256,6 @@ import Testing
     #expect(answer(&accumulator, again, written(at: 5)).count == 1)
   }
 
-  @Test func `what was behind a failure is sent again in order, one after the other`() throws {
-    var accumulator = Self.accumulator()
-    let sent = try send(3, &accumulator)
-    var later = self
-    later.time = time + .seconds(10)
-    #expect(answer(&accumulator, sent[0], error(.requestTimedOut)).isEmpty)
-    // The broker refuses the others since the first is missing.
-    #expect(answer(&accumulator, sent[1], error(.outOfOrderSequenceNumber)).isEmpty)
-    #expect(answer(&accumulator, sent[2], error(.outOfOrderSequenceNumber)).isEmpty)
-    append(&accumulator)
-    _ = accumulator.flush()
-    for sequence in Int32(0)..<3 {
-      let again = try later.request(&accumulator)
-      #expect(try again.map { try header($0).baseSequence } == [sequence])
-      #expect(try later.request(&accumulator).isEmpty)
-      #expect(later.answer(&accumulator, again, written(at: Int64(sequence))).count == 1)
-      later.time = later.time + .seconds(2)
-    }
-    #expect(try header(later.request(&accumulator)[0]).baseSequence == 3)
-  }
-
   @Test func `new records wait while an old batch is to be retried`() throws {
     var accumulator = Self.accumulator()
     let sent = try send(1, &accumulator)
