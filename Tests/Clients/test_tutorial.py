@@ -36,7 +36,6 @@ def test_topics(shared_broker, topic):
     assert topic not in script(shared_broker, "kafka-topics.sh", "--list", *server).stdout.split()
 
 
-@pytest.mark.xfail(reason="in a release build the console consumer leaves its group without committing")
 def test_console_producer_consumer_and_groups(shared_broker, topic):
     server = ["--bootstrap-server", shared_broker.bootstrap]
     script(shared_broker, "kafka-topics.sh", "--create", "--topic", topic, *server)

@@ -66,22 +66,12 @@ extension Admin {
   /// The API versions that each broker speaks.
   public func apiVersions() async throws(KafkaError) -> [BrokerInfo: Result<BrokerApiVersions, KafkaError>] {
     try await cluster.refreshMetadata(.brokers)
-    let results = await forEach(cluster.brokers) {
-      [cluster] broker -> (BrokerInfo, Result<BrokerApiVersions, KafkaError>) in
-      do throws(KafkaError) {
-        let versions = try await cluster.connection(to: .broker(broker.id)).versions
-        return (
-          broker,
-          .success(
-            BrokerApiVersions(
-              apis: versions.all.map { .init(key: $0.key, versions: $0.versions) },
-              supportedFeatures: versions.supportedFeatures, finalizedFeatures: versions.finalizedFeatures))
-        )
-      } catch {
-        return (broker, .failure(error))
-      }
+    return await results(of: cluster.brokers) { [cluster] broker throws(KafkaError) in
+      let versions = try await cluster.connection(to: .broker(broker.id)).versions
+      return BrokerApiVersions(
+        apis: versions.all.map { .init(key: $0.key, versions: $0.versions) },
+        supportedFeatures: versions.supportedFeatures, finalizedFeatures: versions.finalizedFeatures)
     }
-    return Dictionary(results, uniquingKeysWith: { first, _ in first })
   }
 
   /// The data directories of brokers, with the size of each replica in them.
@@ -101,20 +91,14 @@ extension Admin {
         wanted?.append(.init(topic: name, partitions: topic.partitions.map(\.index)))
       }
     }
-    let results = await forEach(brokers ?? cluster.brokers.map(\.id)) {
-      [cluster, wanted] broker -> (Int32, Result<[LogDirDescription], KafkaError>) in
-      do throws(KafkaError) {
-        let response = try await cluster.send(to: .broker(broker)) { _ in
-          DescribeLogDirsRequest(topics: wanted)
-        } failure: {
-          .broker($0.errorCode, about: "the data directories of broker \(broker)")
-        }
-        return (broker, .success(response.results.map(LogDirDescription.init)))
-      } catch {
-        return (broker, .failure(error))
+    return await results(of: brokers ?? cluster.brokers.map(\.id)) { [cluster, wanted] broker throws(KafkaError) in
+      let response = try await cluster.send(to: .broker(broker)) { _ in
+        DescribeLogDirsRequest(topics: wanted)
+      } failure: {
+        .broker($0.errorCode, about: "the data directories of broker \(broker)")
       }
+      return response.results.map(LogDirDescription.init)
     }
-    return Dictionary(results, uniquingKeysWith: { first, _ in first })
   }
 }
 

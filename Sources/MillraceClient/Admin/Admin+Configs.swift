@@ -119,48 +119,38 @@ extension Admin {
   public func describeConfigs(
     _ resources: [ConfigResource], includeSynonyms: Bool = false, includeDocumentation: Bool = false
   ) async throws(KafkaError) -> [ConfigResource: Result<[ConfigEntry], KafkaError>] {
-    let parts = await forEach(byBroker(resources)) { [cluster] destination, resources in
-      do throws(KafkaError) {
-        let response = try await cluster.send(to: destination) { version in
-          DescribeConfigsRequest(
-            resources: resources.map {
-              .init(resourceType: $0.kind.rawValue, resourceName: $0.name, configurationKeys: nil)
-            },
-            includeSynonyms: includeSynonyms && version >= 1,
-            includeDocumentation: includeDocumentation && version >= 3)
-        }
-        return response.results.compactMap(Self.result)
-      } catch {
-        return resources.map { ($0, .failure(error)) }
+    await results(ofParts: byBroker(resources)) { [cluster] destination, resources throws(KafkaError) in
+      let response = try await cluster.send(to: destination) { version in
+        DescribeConfigsRequest(
+          resources: resources.map {
+            .init(resourceType: $0.kind.rawValue, resourceName: $0.name, configurationKeys: nil)
+          },
+          includeSynonyms: includeSynonyms && version >= 1,
+          includeDocumentation: includeDocumentation && version >= 3)
       }
+      return response.results.compactMap(Self.result)
     }
-    return Dictionary(parts.joined(), uniquingKeysWith: { first, _ in first })
   }
 
   /// Changes configs one by one (KIP-339).
   public func alterConfigs(
     _ changes: [ConfigResource: [ConfigChange]], validateOnly: Bool = false
   ) async throws(KafkaError) -> [ConfigResource: Result<Void, KafkaError>] {
-    let parts = await forEach(byBroker(Array(changes.keys))) { [cluster] destination, resources in
-      do throws(KafkaError) {
-        let response = try await cluster.send(to: destination == .any ? .controller : destination) { _ in
-          IncrementalAlterConfigsRequest(
-            resources: resources.map { resource in
-              .init(
-                resourceType: resource.kind.rawValue, resourceName: resource.name,
-                configs: (changes[resource] ?? []).map(\.wire))
-            }, validateOnly: validateOnly)
-        }
-        return response.responses.compactMap { answer -> (ConfigResource, Result<Void, KafkaError>)? in
-          guard let kind = ConfigResource.Kind(rawValue: answer.resourceType) else { return nil }
-          let resource = ConfigResource(kind, answer.resourceName)
-          return (resource, Result(.broker(answer.errorCode, about: "\(resource)", detail: answer.errorMessage)))
-        }
-      } catch {
-        return resources.map { ($0, .failure(error)) }
+    await results(ofParts: byBroker(Array(changes.keys))) { [cluster] destination, resources throws(KafkaError) in
+      let response = try await cluster.send(to: destination == .any ? .controller : destination) { _ in
+        IncrementalAlterConfigsRequest(
+          resources: resources.map { resource in
+            .init(
+              resourceType: resource.kind.rawValue, resourceName: resource.name,
+              configs: (changes[resource] ?? []).map(\.wire))
+          }, validateOnly: validateOnly)
+      }
+      return response.responses.compactMap { answer -> (ConfigResource, Result<Void, KafkaError>)? in
+        guard let kind = ConfigResource.Kind(rawValue: answer.resourceType) else { return nil }
+        let resource = ConfigResource(kind, answer.resourceName)
+        return (resource, Result(.broker(answer.errorCode, about: "\(resource)", detail: answer.errorMessage)))
       }
     }
-    return Dictionary(parts.joined(), uniquingKeysWith: { first, _ in first })
   }
 
   /// What there is with configs of its own (KIP-1142).
@@ -177,14 +167,33 @@ extension Admin {
   }
 
   /// A broker answers for its own configs only; everything else any broker knows.
-  private func byBroker(_ resources: [ConfigResource]) -> [(Cluster.Destination, [ConfigResource])] {
+  private func byBroker(_ resources: [ConfigResource]) -> [Cluster.Destination: [ConfigResource]] {
     Dictionary(grouping: resources) { resource -> Cluster.Destination in
       switch resource.kind {
       case .broker, .brokerLogger: Int32(resource.name).map { .broker($0) } ?? .any
       case .topic, .group, .clientMetrics: .any
       }
     }
-    .map { ($0.key, $0.value) }
+  }
+
+  /// Sends each broker its part of the resources; an error is that of all of them.
+  private func results<Value: Sendable>(
+    ofParts parts: [Cluster.Destination: [ConfigResource]],
+    _ body:
+      @escaping @Sendable (Cluster.Destination, [ConfigResource]) async throws(KafkaError)
+      -> [(ConfigResource, Result<Value, KafkaError>)]
+  ) async -> [ConfigResource: Result<Value, KafkaError>] {
+    let answers = await results(of: parts.keys) { destination throws(KafkaError) in
+      try await body(destination, parts[destination] ?? [])
+    }
+    var results: [ConfigResource: Result<Value, KafkaError>] = [:]
+    for (destination, answer) in answers {
+      switch answer {
+      case .success(let part): for (resource, result) in part { results[resource] = result }
+      case .failure(let error): for resource in parts[destination] ?? [] { results[resource] = .failure(error) }
+      }
+    }
+    return results
   }
 
   private static func result(

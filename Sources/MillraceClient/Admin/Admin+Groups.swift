@@ -49,29 +49,24 @@ extension Admin {
     states: [String] = [], types: [String] = []
   ) async throws(KafkaError) -> [GroupListing] {
     try await cluster.refreshMetadata(.brokers)
-    let parts = await forEach(cluster.brokers.map(\.id)) { [cluster] broker -> Result<[GroupListing], KafkaError> in
-      do throws(KafkaError) {
-        let response = try await cluster.send(to: .broker(broker)) { version throws(KafkaError) in
-          if (!states.isEmpty && version < 4) || (!types.isEmpty && version < 5) {
-            throw KafkaError(.unsupportedVersion, "broker \(broker) cannot filter groups by state or type")
-          }
-          return ListGroupsRequest(statesFilter: states, typesFilter: types)
-        } failure: {
-          .broker($0.errorCode, about: "the groups of broker \(broker)")
+    let parts = await results(of: cluster.brokers.map(\.id)) { [cluster] broker throws(KafkaError) in
+      let response = try await cluster.send(to: .broker(broker)) { version throws(KafkaError) in
+        if (!states.isEmpty && version < 4) || (!types.isEmpty && version < 5) {
+          throw KafkaError(.unsupportedVersion, "broker \(broker) cannot filter groups by state or type")
         }
-        return .success(
-          response.groups.map { group in
-            GroupListing(
-              groupId: group.groupId, protocolType: group.protocolType,
-              state: group.groupState.isEmpty ? nil : group.groupState,
-              type: group.groupType.isEmpty ? nil : group.groupType)
-          })
-      } catch {
-        return .failure(error)
+        return ListGroupsRequest(statesFilter: states, typesFilter: types)
+      } failure: {
+        .broker($0.errorCode, about: "the groups of broker \(broker)")
+      }
+      return response.groups.map { group in
+        GroupListing(
+          groupId: group.groupId, protocolType: group.protocolType,
+          state: group.groupState.isEmpty ? nil : group.groupState,
+          type: group.groupType.isEmpty ? nil : group.groupType)
       }
     }
     var groups: [GroupListing] = []
-    for part in parts { groups += try part.get() }
+    for part in parts.values { groups += try part.get() }
     return groups.sorted { $0.groupId < $1.groupId }
   }
 
@@ -79,43 +74,39 @@ extension Admin {
   public func describeGroups(
     _ groups: [String]
   ) async throws(KafkaError) -> [String: Result<GroupDescription, KafkaError>] {
-    let results = await forEach(groups) { [cluster] group -> (String, Result<GroupDescription, KafkaError>) in
-      do throws(KafkaError) {
-        if let description = try await cluster.describeConsumerGroup(group) { return (group, .success(description)) }
-        return (group, .success(try await cluster.describeClassicGroup(group)))
-      } catch {
-        return (group, .failure(error))
-      }
-    }
-    return Dictionary(results, uniquingKeysWith: { first, _ in first })
+    await results(of: groups) { [cluster] group throws(KafkaError) in try await cluster.describeGroup(group) }
   }
 
   /// Deletes groups that have no members, with their offsets.
   public func deleteGroups(_ groups: [String]) async throws(KafkaError) -> [String: Result<Void, KafkaError>] {
-    let results = await forEach(groups) { [cluster] group -> (String, Result<Void, KafkaError>) in
-      do throws(KafkaError) {
-        _ = try await cluster.send(to: .coordinator(.group(group))) { _ in
-          DeleteGroupsRequest(groupsNames: [group])
-        } failure: { response in
-          response.results.first.flatMap { .broker($0.errorCode, about: "group '\(group)'") }
-        }
-        return (group, .success(()))
-      } catch {
-        return (group, .failure(error))
+    await results(of: groups) { [cluster] group throws(KafkaError) in
+      _ = try await cluster.send(to: .coordinator(.group(group))) { _ in
+        DeleteGroupsRequest(groupsNames: [group])
+      } failure: { response in
+        response.results.first.flatMap { .broker($0.errorCode, about: "group '\(group)'") }
       }
     }
-    return Dictionary(results, uniquingKeysWith: { first, _ in first })
   }
 }
 
 extension Cluster {
-  /// Nil when the group is of the classic protocol, or the broker knows no other.
-  fileprivate func describeConsumerGroup(_ group: String) async throws(KafkaError) -> GroupDescription? {
+  fileprivate func describeGroup(_ group: String) async throws(KafkaError) -> GroupDescription {
     let coordinator = try await retrying(about: .coordinator(.group(group))) { () throws(KafkaError) in
       try await self.coordinator(of: .group(group))
     }
     let connection = try await connection(to: .coordinator(.group(group)))
-    guard connection.versions.version(of: ConsumerGroupDescribeRequest.self) != nil else { return nil }
+    // A group of the classic protocol is not found by the newer request, and older brokers do not know that.
+    if connection.versions.version(of: ConsumerGroupDescribeRequest.self) != nil,
+      let answer = try await answerOfConsumerGroup(group)
+    {
+      return GroupDescription(answer, coordinator)
+    }
+    return GroupDescription(try await answerOfClassicGroup(group), coordinator)
+  }
+
+  private func answerOfConsumerGroup(
+    _ group: String
+  ) async throws(KafkaError) -> ConsumerGroupDescribeResponse.DescribedGroup? {
     let response = try await send(to: .coordinator(.group(group))) { _ in
       ConsumerGroupDescribeRequest(groupIds: [group])
     } failure: { response in
@@ -124,8 +115,27 @@ extension Cluster {
       }
       return .broker(answer.errorCode, about: "group '\(group)'", detail: answer.errorMessage)
     }
-    guard let answer = response.groups.first, answer.errorCode == 0 else { return nil }
-    return GroupDescription(
+    return response.groups.first { $0.errorCode == 0 }
+  }
+
+  private func answerOfClassicGroup(
+    _ group: String
+  ) async throws(KafkaError) -> DescribeGroupsResponse.DescribedGroup {
+    let response = try await send(to: .coordinator(.group(group))) { _ in
+      DescribeGroupsRequest(groups: [group])
+    } failure: { response in
+      response.groups.first.flatMap { .broker($0.errorCode, about: "group '\(group)'", detail: $0.errorMessage) }
+    }
+    guard let answer = response.groups.first else {
+      throw KafkaError(.invalidResponse, "the coordinator's answer leaves out group '\(group)'")
+    }
+    return answer
+  }
+}
+
+extension GroupDescription {
+  fileprivate init(_ answer: ConsumerGroupDescribeResponse.DescribedGroup, _ coordinator: BrokerInfo) {
+    self.init(
       groupId: answer.groupId, type: "Consumer", state: answer.groupState, protocolType: "consumer",
       assignor: answer.assignorName, coordinator: coordinator,
       members: answer.members.map { member in
@@ -137,18 +147,10 @@ extension Cluster {
       groupEpoch: answer.groupEpoch, assignmentEpoch: answer.assignmentEpoch)
   }
 
-  fileprivate func describeClassicGroup(_ group: String) async throws(KafkaError) -> GroupDescription {
-    let response = try await send(to: .coordinator(.group(group))) { _ in
-      DescribeGroupsRequest(groups: [group])
-    } failure: { response in
-      response.groups.first.flatMap { .broker($0.errorCode, about: "group '\(group)'", detail: $0.errorMessage) }
-    }
-    guard let answer = response.groups.first else {
-      throw KafkaError(.invalidResponse, "the coordinator's answer leaves out group '\(group)'")
-    }
-    return GroupDescription(
+  fileprivate init(_ answer: DescribeGroupsResponse.DescribedGroup, _ coordinator: BrokerInfo) {
+    self.init(
       groupId: answer.groupId, type: "Classic", state: answer.groupState, protocolType: answer.protocolType,
-      assignor: answer.protocolData, coordinator: try await coordinator(of: .group(group)),
+      assignor: answer.protocolData, coordinator: coordinator,
       members: answer.members.map { member in
         GroupMemberDescription(
           memberId: member.memberId, groupInstanceId: member.groupInstanceId, clientId: member.clientId,

@@ -1,6 +1,7 @@
 // The administrator's view of a cluster. One file for each thing that is administered; this one has what they share.
 
 import MillraceProtocol
+import Synchronization
 
 /// Creates, describes and changes what a Kafka cluster holds: topics, configs, groups and their offsets, records.
 ///
@@ -37,19 +38,33 @@ public final class Admin: Sendable {
   /// How long a broker may take for an operation on the whole cluster, in milliseconds as requests say it.
   var brokerTimeoutMs: Int32 { cluster.configuration.requestTimeout.clampedMilliseconds }
 
-  /// Runs `body` for each item, some at a time, and collects what comes out.
-  func forEach<Item: Sendable, Output: Sendable>(
-    _ items: some Collection<Item>, _ body: @escaping @Sendable (Item) async -> Output
-  ) async -> [Output] {
-    await withTaskGroup(of: Output.self) { group in
-      var outputs: [Output] = []
+  /// Runs `body` for each item, some at a time.
+  func results<Item: Hashable & Sendable, Value: Sendable>(
+    of items: some Collection<Item>, _ body: @escaping @Sendable (Item) async throws(KafkaError) -> Value
+  ) async -> [Item: Result<Value, KafkaError>] {
+    let results = Results<Item, Value>()
+    await withTaskGroup(of: Void.self) { group in
       for (index, item) in items.enumerated() {
-        if index >= Self.concurrentRequestLimit, let output = await group.next() { outputs.append(output) }
-        group.addTask { await body(item) }
+        if index >= Self.concurrentRequestLimit { await group.next() }
+        group.addTask {
+          do throws(KafkaError) {
+            results.set(.success(try await body(item)), of: item)
+          } catch {
+            results.set(.failure(error), of: item)
+          }
+        }
       }
-      for await output in group { outputs.append(output) }
-      return outputs
     }
+    return results.all
+  }
+
+  /// What comes of each item. Tasks write it here rather than return it: Swift 6.3 miscompiles optimised child tasks that
+  /// return a tuple with a large `Result`.
+  private final class Results<Item: Hashable & Sendable, Value: Sendable>: Sendable {
+    private let values = Mutex<[Item: Result<Value, KafkaError>]>([:])
+
+    func set(_ result: Result<Value, KafkaError>, of item: Item) { values.withLock { $0[item] = result } }
+    var all: [Item: Result<Value, KafkaError>] { values.withLock { $0 } }
   }
 }
 
