@@ -195,15 +195,17 @@ struct Assignment {
         ))
     }
     var plans: [FetchPlan] = []
-    for (broker, entries) in wanted.sorted(by: { $0.key < $1.key }) {
+    // No broker takes the room of the others, and none is always the last to be asked for what is left.
+    let brokers = Set(partitions.values.lazy.compactMap(\.leader)).count
+    let brokerShare = max(limits.maxPartitionFetchBytes, limits.prefetchBytes / max(1, brokers))
+    for broker in Self.turned(wanted.keys.sorted(), by: rotation) {
+      let entries = wanted[broker] ?? []
       let room = limits.prefetchBytes - bufferedBytes - reservedBytes.values.reduce(0, +)
       guard room >= min(limits.maxPartitionFetchBytes, limits.prefetchBytes / 2) else { break }
       // A broker fills its answer in this order, so every partition is first in turn.
       rotation &+= 1
-      let sorted = entries.sorted { $0.partition < $1.partition }
-      let first = rotation % sorted.count
-      let turned = Array(sorted[first...] + sorted[..<first])
-      let maxBytes = min(limits.fetchMaxBytes, room)
+      let turned = Self.turned(entries.sorted { $0.partition < $1.partition }, by: rotation)
+      let maxBytes = min(limits.fetchMaxBytes, brokerShare, room)
       reservedBytes[broker] = maxBytes
       plans.append(
         FetchPlan(
@@ -215,6 +217,12 @@ struct Assignment {
           canUseTopicIds: turned.allSatisfy { $0.entry.topicId != .zero }))
     }
     return plans
+  }
+
+  private static func turned<Element>(_ elements: [Element], by count: Int) -> [Element] {
+    guard !elements.isEmpty else { return [] }
+    let first = count % elements.count
+    return Array(elements[first...] + elements[..<first])
   }
 
   // MARK: Answers

@@ -21,9 +21,11 @@ extension Accumulator {
       guard let index = queues[outcome.queue].sent.firstIndex(where: { $0.id == outcome.id }) else { continue }
       switch outcome.result {
       case .success(let position):
+        taken(outcome.queue, index)
         deliveries.append(finish(outcome.queue, index, .success(position)))
       case .failure(let error) where error.brokerCode == .duplicateSequenceNumber:
         // An earlier attempt was written after all; which offset it got is not said.
+        taken(outcome.queue, index)
         deliveries.append(finish(outcome.queue, index, .success(BatchPosition(offset: -1))))
       case .failure(let error):
         if let delivery = failed(outcome, index, error, now: now) { deliveries.append(delivery) }
@@ -31,6 +33,22 @@ extension Accumulator {
     }
     removeEmptyQueues()
     return deliveries
+  }
+
+  /// The broker has the batch under the sequence that it was sent with. Is that not its own any more, because one before
+  /// it failed, then the broker had forgotten the producer, which may begin anywhere: those behind follow from there.
+  private mutating func taken(_ queue: Int, _ index: Int) {
+    queues[queue].isEstablished = true
+    let batch = queues[queue].sent[index]
+    if batch.hasMoved { moveSequences(queue, behind: index, by: batch.sentSequence &- batch.baseSequence) }
+  }
+
+  private mutating func moveSequences(_ queue: Int, behind index: Int, by count: Int32) {
+    for later in (index + 1)..<queues[queue].sent.count {
+      queues[queue].sent[later].baseSequence = BatchHeader.sequence(
+        queues[queue].sent[later].baseSequence, advancedBy: count)
+    }
+    queues[queue].nextSequence = BatchHeader.sequence(queues[queue].nextSequence, advancedBy: count)
   }
 
   private mutating func failed(
@@ -82,12 +100,7 @@ extension Accumulator {
         renewIdentity()
       } else {
         // The broker does not have it and never will: the next one takes its place.
-        let count = queues[queue].sent[index].recordCount
-        for later in (index + 1)..<queues[queue].sent.count {
-          queues[queue].sent[later].baseSequence = BatchHeader.sequence(
-            queues[queue].sent[later].baseSequence, advancedBy: -count)
-        }
-        queues[queue].nextSequence = BatchHeader.sequence(queues[queue].nextSequence, advancedBy: -count)
+        moveSequences(queue, behind: index, by: -queues[queue].sent[index].recordCount)
       }
     }
     return finish(queue, index, .failure(error))
@@ -195,6 +208,7 @@ extension Accumulator {
     identity = .ready(id: producerId, epoch: epoch)
     for queue in queues.indices {
       queues[queue].hasGap = false
+      queues[queue].isEstablished = false
       queues[queue].nextSequence = 0
       for index in queues[queue].sent.indices {
         switch queues[queue].sent[index].state {

@@ -254,7 +254,7 @@ struct Accumulator {
     queues[queue].sent.append(
       SentBatch(
         id: batch.id, openedAt: batch.openedAt, recordCount: count, chargedBytes: batch.sizeInBytes,
-        baseSequence: sequence, callers: batch.callers, backoff: limits.backoff))
+        baseSequence: sequence, sentSequence: sequence, callers: batch.callers, backoff: limits.backoff))
     if limits.isIdempotent { queues[queue].nextSequence = BatchHeader.sequence(sequence, advancedBy: count) }
     let id = batch.id
     return outgoing(queue, id, sequence, builder: batch.builder)
@@ -262,6 +262,8 @@ struct Accumulator {
 
   private mutating func resend(_ sealed: SealedBatch, queue: Int, index: Int) -> OutgoingBatch {
     queues[queue].sent[index].state = .unanswered
+    queues[queue].sent[index].isRetry = true
+    queues[queue].sent[index].sentSequence = queues[queue].sent[index].baseSequence
     let batch = queues[queue].sent[index]
     return outgoing(queue, batch.id, batch.baseSequence, sealed: sealed)
   }

@@ -2,7 +2,9 @@
 //
 //    sent (oldest first, sequences ascending)   │   ready (full or due)   │   open (being filled)
 //
-// A batch that has to be sent again holds up all behind it, and goes out alone: that keeps the order.
+// A batch that has to be sent again holds up all behind it, and goes out alone: that keeps the order. So does the first
+// one under an epoch, because a broker that does not know the producer takes any sequence (KIP-360): were the first
+// refused, the one behind it would be taken.
 
 import MillraceRecords
 import NIOCore
@@ -18,6 +20,8 @@ struct PartitionQueue {
   var nextSequence: Int32 = 0
   /// A batch with a sequence failed without it being known whether the broker has it.
   var hasGap = false
+  /// The broker took a batch under the current epoch, so it minds the sequences of those that follow.
+  var isEstablished = false
   /// The size of the last batch, a guess at the room that the next one needs.
   var usualBatchBytes = 0
 
@@ -45,12 +49,17 @@ struct PartitionQueue {
       if case .retrying(let sealed, let after) = oldest.state {
         return after <= now ? .again(sealed, index: 0) : .nothing
       }
-      guard sent.count < maxSent, sent.allSatisfy(\.isUnanswered) else { return .nothing }
+      guard sent.count < maxSent, !isHeldUp else { return .nothing }
     }
     guard allowsFresh else { return .nothing }
     if !ready.isEmpty { return .fresh }
     guard let open else { return .nothing }
     return isUrgent || open.openedAt + linger <= now ? .fresh : .nothing
+  }
+
+  /// Whether what is sent for the first time has to wait for what was sent before.
+  private var isHeldUp: Bool {
+    sent.contains { $0.isRetry || $0.hasMoved || !$0.isUnanswered || ($0.isSequenced && !isEstablished) }
   }
 
   /// The oldest batch that was not sent yet, closed if it is still open.
@@ -62,7 +71,7 @@ struct PartitionQueue {
   func nextChange(linger: TimeAmount) -> NIODeadline? {
     if let oldest = sent.first {
       if case .retrying(_, let after) = oldest.state { return after }
-      if !sent.allSatisfy(\.isUnanswered) { return nil }
+      if isHeldUp { return nil }
     }
     return open.map { $0.openedAt + linger }
   }

@@ -59,14 +59,21 @@ struct SentBatch: Sendable {
   /// What it takes from the buffer's memory.
   let chargedBytes: Int
   var baseSequence: Int32
+  /// The sequence that it was sent with last. Another than `baseSequence` when one before it failed meanwhile.
+  var sentSequence: Int32
   var callers: BatchCallers
   var state = State.unanswered
+  /// Sent more than once.
+  var isRetry = false
   var backoff: Backoff
   var lastError: KafkaError?
 
   var isUnanswered: Bool {
     if case .unanswered = state { true } else { false }
   }
+
+  var isSequenced: Bool { sentSequence != BatchHeader.noSequence }
+  var hasMoved: Bool { sentSequence != baseSequence }
 }
 
 /// A batch as a request takes it.

@@ -173,6 +173,51 @@ import Testing
     #expect(try take(&assignment)?.recordCount == 5)
   }
 
+  @Test func `no more is fetched ahead than the prefetch limit`() throws {
+    var assignment = assignment(prefetch: 1000, partitionMax: 1000)
+    assignment.assign([a: .offset(0)])
+    assignment.located([topic()])
+    let batchBytes = try records(at: 0, 40).readableBytes
+    // One leaves room for half the limit, which is enough to fetch again; two do not.
+    #expect((334...500).contains(batchBytes))
+    var offset: Int64 = 0
+    var fetches = 0
+    while let plan = plans(&assignment).first {
+      #expect(plan.maxBytes <= 1000 - fetches * batchBytes)
+      fetches += 1
+      _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: offset, 40)])
+      offset += 40
+      guard fetches < 10 else { break }
+    }
+    #expect(fetches == 2)
+    while try take(&assignment) != nil {}
+    #expect(plans(&assignment).count == 1)
+  }
+
+  @Test func `brokers that have nothing do not keep others from being asked`() throws {
+    var assignment = assignment(prefetch: 1 << 20, partitionMax: 1000)
+    assignment.assign(
+      Dictionary(uniqueKeysWithValues: (0..<4).map { (TopicPartition("t", $0), StartPosition.offset(0)) }))
+    assignment.located([topic(leaders: [1, 2, 3, 4])])
+    #expect(plans(&assignment).map(\.broker).sorted() == [1, 2, 3, 4])
+  }
+
+  @Test func `with room for one broker at a time each has its turn`() throws {
+    var assignment = assignment(prefetch: 1000, partitionMax: 1000)
+    assignment.assign([a: .offset(0), b: .offset(0)])
+    assignment.located([topic(leaders: [1, 2])])
+    var asked: Set<Int32> = []
+    for _ in 0..<4 {
+      let plans = plans(&assignment)
+      #expect(plans.count == 1)
+      for plan in plans {
+        asked.insert(plan.broker)
+        _ = assignment.fetched(plan, sessionId: 0, [])
+      }
+    }
+    #expect(asked == [1, 2])
+  }
+
   @Test func `an offset that is gone is replaced as the reset policy says`() throws {
     for (reset, start) in [(OffsetReset.earliest, StartPosition.earliest), (.latest, .latest)] {
       var assignment = assignment(reset: reset)

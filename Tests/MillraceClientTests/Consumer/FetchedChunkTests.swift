@@ -100,6 +100,17 @@ import Testing
     #expect(throws: BatchError.self) { try chunk.next(.readUncommitted, checksCRCs: true) }
   }
 
+  @Test func `records that do not parse are an error before any is handed out`() throws {
+    // The last byte counts the headers of the last record.
+    for headerCount: UInt8 in [0x01, 0x02, 0xFF] {
+      var bytes = try batch(at: 0, 3)
+      #expect(bytes[bytes.count - 1] == 0)
+      bytes[bytes.count - 1] = headerCount
+      var chunk = chunk([bytes])
+      #expect(throws: BatchError.self) { try chunk.next(.readUncommitted, checksCRCs: false) }
+    }
+  }
+
   @Test func `control batches are passed over, and the position is behind them`() throws {
     var chunk = chunk([
       try batch(at: 0, 2, producer: 5, isTransactional: true), try marker(at: 2, .commit, producer: 5),
