@@ -88,7 +88,9 @@ struct FetchEvaluation {
         data: FetchResponse.PartitionData(
           partitionIndex: request.key.partition, highWatermark: plan.offsets.highWatermark,
           lastStableOffset: plan.offsets.lastStableOffset, logStartOffset: plan.offsets.logStartOffset,
-          abortedTransactions: isolation == .readCommitted ? [] : nil, records: .bytes(ByteBuffer())),
+          abortedTransactions: isolation == .readCommitted
+            ? plan.abortedTransactions.map { .init(producerId: $0.producerId, firstOffset: $0.firstOffset) } : nil,
+          records: .bytes(ByteBuffer())),
         plan: plan.byteCount > 0 ? plan : nil)
     } catch {
       var code = ErrorCode(error)

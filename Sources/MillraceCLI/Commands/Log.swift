@@ -34,7 +34,8 @@ struct LogFiles: ParsableCommand {
 
     @Argument(help: "Directories of partitions, or data directories.") var paths: [String]
     @Flag(help: "Show the records of each batch.") var records = false
-    @Flag(help: "Show the entries of the offset and time indexes and of the producer snapshots.") var indexes = false
+    @Flag(help: "Show the entries of the offset, time and transaction indexes and of the producer snapshots.")
+    var indexes = false
 
     func run() throws {
       for inspector in try LogFiles.partitions(paths) {
@@ -53,6 +54,20 @@ struct LogFiles: ParsableCommand {
               try Output.standard.line(
                 "timestamp: \(entry.timestamp) offset: \(file.offset + Int64(entry.relativeOffset))")
             }
+          case .transactionIndex where indexes:
+            try heading(file)
+            guard let index = try inspector.transactionIndex(file.path) else {
+              try Output.standard.line("the index is not whole: the broker makes it anew")
+              continue
+            }
+            for entry in index.entries {
+              try Output.standard.line(
+                """
+                producerId: \(entry.producerId) firstOffset: \(entry.firstOffset) lastOffset: \(entry.lastOffset) \
+                lastStableOffset: \(entry.lastStableOffset)
+                """)
+            }
+            try Output.standard.line("whole up to offset: \(index.through) lastStableOffset: \(index.lastStableOffset)")
           case .snapshot where indexes:
             try heading(file)
             for producer in try inspector.snapshot(file.path) ?? [] {

@@ -14,8 +14,11 @@ extension LogInspector {
       try check.run(&result)
     }
     let bases = Set(logs.map(\.offset))
-    for file in files where file.kind == .index || file.kind == .timeIndex {
+    for file in files where file.kind != .log && file.kind != .snapshot {
       if !bases.contains(file.offset) { result.findings.append(.init(path: file.path, problem: .withoutLog)) }
+    }
+    for file in files where file.kind == .transactionIndex && file.byteCount > 0 {
+      if try transactionIndex(file.path) == nil { result.findings.append(.init(path: file.path, problem: .notWhole)) }
     }
     for file in files where file.kind == .snapshot {
       guard let producers = try snapshot(file.path) else {

@@ -109,6 +109,11 @@ package struct LogInspector: Sendable {
     }
   }
 
+  /// What a `.txnindex` file holds; nil when it is not whole.
+  package func transactionIndex(_ path: String) throws(LogError) -> TransactionIndexContent? {
+    try LogError.wrap(try fileSystem.contents(of: path)).flatMap { TransactionIndexContent(fileContent: $0) }
+  }
+
   /// One producer of a snapshot, with the last of its batches.
   package struct Producer: Sendable, Hashable {
     package var producerId: Int64

@@ -138,6 +138,10 @@ final class LogWriter: @unchecked Sendable {
 
   private func indexesAreFull(_ config: LogConfig) throws(LogError) -> Bool {
     if try active.index.count() >= Int(config.segmentIndexBytes) / OffsetIndexEntry.byteCount { return true }
+    let mostAborts = max(1, Int(config.segmentIndexBytes) / AbortedTransactionEntry.byteCount)
+    if active.transactionIndex.count >= mostAborts {
+      return true
+    }
     // One entry is kept for closing the segment.
     return try active.timeIndex.count() >= Int(config.segmentIndexBytes) / TimeIndexEntry.byteCount - 1
   }
@@ -157,6 +161,8 @@ final class LogWriter: @unchecked Sendable {
   /// write. Nothing here can fail: what is written are hints, and an index that found no room stays in memory.
   func roll(nowMs: Int64, config: LogConfig) {
     try? builder.finish()
+    active.transactionIndex.close(lastStableOffset: lastStableOffset)
+    storeTransactionIndex()
     active.setActive(false)
     let next = Segment(
       baseOffset: endOffset, directory: directory, byteCount: 0, isNew: true,
@@ -171,6 +177,17 @@ final class LogWriter: @unchecked Sendable {
   }
 
   // MARK: Snapshots
+
+  /// Where the earliest open transaction began, or the end of the log.
+  private var lastStableOffset: Int64 {
+    producers.producers.values.lazy.compactMap(\.transactionStart).min() ?? endOffset
+  }
+
+  /// Writes the active segment's aborted transactions. A hint like the snapshot, which it belongs to: without it they
+  /// are read from the log.
+  func storeTransactionIndex() {
+    try? active.transactionIndex.store(through: endOffset, lastStableOffset: lastStableOffset)
+  }
 
   /// Writes the producers as of the log's end, unless there is such a snapshot. Whole, but not durable: a snapshot that
   /// a crash takes away costs a longer replay.

@@ -47,10 +47,10 @@ extension PartitionLog {
           throw error
         }
         didRoll = appended.didRoll
-        let endsTransaction = marker.map { writer.producers.add($0, appended.header, nowMs: nowMs) } ?? false
+        let ended = marker.flatMap { writer.producers.add($0, appended.header, nowMs: nowMs) ? $0 : nil }
         return (
           AppendResult(appended.header, writer.logStartOffset),
-          publish(appended, writer, isBuffered: isBuffered, endsTransaction: endsTransaction)
+          publish(appended, writer, isBuffered: isBuffered, ended: ended)
         )
       }
     } catch {
@@ -70,7 +70,7 @@ extension PartitionLog {
 
   /// Lets readers see what was appended. Returns the high watermark if it rose.
   private func publish(
-    _ appended: LogWriter.Appended, _ writer: LogWriter, isBuffered: Bool, endsTransaction: Bool
+    _ appended: LogWriter.Appended, _ writer: LogWriter, isBuffered: Bool, ended: EndTransactionMarker?
   ) -> Int64? {
     view.withLock { current -> Int64? in
       guard var view = current.take() else { return nil }
@@ -83,7 +83,7 @@ extension PartitionLog {
       view.end = writer.end
       let header = appended.header
       if appended.beganTransaction { view.transactions.begin(header.producerId, at: appended.start) }
-      if endsTransaction { _ = view.transactions.end(header.producerId, markerOffset: header.lastOffset) }
+      if let ended { view.transactions.end(ended, header, in: writer.active) }
       return isBuffered && view.raiseHighWatermark(to: view.end) ? view.end.offset : nil
     }
   }

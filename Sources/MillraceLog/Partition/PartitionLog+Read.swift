@@ -41,6 +41,10 @@ extension PartitionLog {
     ]
     plan.firstOffset = max(offset, start.offset)
     plan.nextOffset = end.offset
+    if isolation == .readCommitted {
+      plan.abortedTransactions = try view.abortedTransactions(
+        from: offset, before: end.offset, segment: view.segmentIndex(for: segment.baseOffset))
+    }
     remember(end, after: offset, view.generation)
     return plan
   }

@@ -103,6 +103,9 @@ extension LogWriter {
         removed.release()
         for kind in LogFileKind.allCases { try fileSystem.removeIfPresent(removed.path(kind)) }
       }
+      // It may name markers that go now; the rest is read from the log.
+      segment.transactionIndex.slot.release()
+      try fileSystem.removeIfPresent(segment.path(.transactionIndex))
       if let found {
         segment.log.noteWrite()
         try fileSystem.truncate(segment.log.open().handle, to: found.position)

@@ -1,6 +1,8 @@
 // The transactions that hold back the last stable offset: those without an outcome, and those whose outcome is not yet
 // below the high watermark. Kept in the order of their first records.
 
+import MillraceRecords
+
 struct UnstableTransactions: Sendable, Equatable {
   struct Open: Sendable, Equatable {
     var producerId: Int64
@@ -35,6 +37,18 @@ struct UnstableTransactions: Sendable, Equatable {
     ended.insert(
       Ended(start: start, markerOffset: markerOffset), at: ended.partitioningIndex { $0.start.offset > start.offset })
     return (start.offset, open.first?.start.offset ?? markerOffset + 1)
+  }
+
+  /// The marker with this header, which ends an open transaction, is in `segment`: an abort goes into its index before
+  /// readers can pass the marker.
+  mutating func end(_ marker: EndTransactionMarker, _ header: BatchHeader, in segment: Segment) {
+    guard let (firstOffset, lastStableOffset) = end(header.producerId, markerOffset: header.lastOffset),
+      !marker.isCommit
+    else { return }
+    segment.transactionIndex.append(
+      AbortedTransactionEntry(
+        producerId: header.producerId, firstOffset: firstOffset, lastOffset: header.lastOffset,
+        lastStableOffset: lastStableOffset))
   }
 
   mutating func highWatermarkRose(to highWatermark: Int64) {

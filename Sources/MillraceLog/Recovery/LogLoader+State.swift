@@ -74,8 +74,15 @@ extension LogLoader {
         transactions.begin(id, at: position)
       }
     }
-    for segment in segments {
+    try loadTransactionIndexes(replayFrom: replayFrom)
+    for (index, segment) in segments.enumerated() where index + 1 == segments.count || following(segment) > replayFrom {
       try replay(segment, from: replayFrom, into: &table, &transactions)
+      guard index + 1 < segments.count else { continue }
+      let end = segments[index + 1].baseOffset
+      let lastStableOffset = transactions.open.first?.start.offset ?? end
+      segment.transactionIndex.close(lastStableOffset: lastStableOffset)
+      // Without room it stays in memory.
+      try? segment.transactionIndex.store(through: end, lastStableOffset: lastStableOffset)
     }
     transactions.highWatermarkRose(to: endOffset)
     return (table, transactions)
@@ -88,14 +95,41 @@ extension LogLoader {
       guard header.hasProducerId else { return }
       if header.isControl {
         guard let marker = try EndTransactionMarker(in: try segment.file(), header, at: position) else { return }
-        if table.add(marker, header, nowMs: nowMs) {
-          _ = transactions.end(header.producerId, markerOffset: header.lastOffset)
-        }
+        if table.add(marker, header, nowMs: nowMs) { transactions.end(marker, header, in: segment) }
       } else if table.add(header, nowMs: nowMs) {
         let start = LogPosition(offset: header.baseOffset, segment: segment.baseOffset, position: position)
         transactions.begin(header.producerId, at: start)
       }
     }
+  }
+
+  /// Gets the transaction indexes ready to take the aborts from `replayFrom` on. Those of earlier segments are read when
+  /// somebody asks for them.
+  private func loadTransactionIndexes(replayFrom: Int64) throws(LogError) {
+    for (index, segment) in segments.enumerated() where index + 1 == segments.count || following(segment) > replayFrom {
+      guard segment.baseOffset < replayFrom else {
+        segment.transactionIndex.set([])
+        continue
+      }
+      let stored = try segment.transactionIndex.read()
+      if let stored, stored.through >= replayFrom, stored.through <= endOffset {
+        let kept = stored.entries.partitioningIndex { $0.lastOffset >= replayFrom }
+        segment.transactionIndex.set(Array(stored.entries[..<kept]), stored: kept)
+        continue
+      }
+      // It would seem true again when the log has grown past what it says.
+      if let stored, stored.through > endOffset { try removeTransactionIndex(of: segment) }
+      var rebuild = TransactionIndexRebuild(segments)
+      let entries = try rebuild.run(index, end: replayFrom).entries.filter { $0.lastOffset < replayFrom }
+      segment.transactionIndex.set(entries)
+    }
+  }
+
+  private func removeTransactionIndex(of segment: Segment) throws(LogError) {
+    do {
+      try fileSystem.removeIfPresent(segment.path(.transactionIndex))
+      try fileSystem.synchronizeDirectory(directory.path)
+    } catch { throw .storage(error) }
   }
 
   private func position(of offset: Int64) throws(LogError) -> LogPosition? {
@@ -109,7 +143,7 @@ extension LogLoader {
     of segment: Segment, from offset: Int64, _ body: (BatchHeader, Int64) throws(LogError) -> Void
   ) throws(LogError) {
     let size = segment.size
-    guard size > 0, let next = following(segment), next > offset else { return }
+    guard size > 0, following(segment) > offset else { return }
     do {
       guard let start = try segment.find(offset, limit: size)?.position else { return }
       try HeaderScan.run(try segment.file(), from: start, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in
@@ -125,7 +159,7 @@ extension LogLoader {
   }
 
   /// The offset that the segment's batches are before.
-  private func following(_ segment: Segment) -> Int64? {
+  private func following(_ segment: Segment) -> Int64 {
     let index = segments.partitioningIndex { $0.baseOffset > segment.baseOffset }
     return index < segments.count ? segments[index].baseOffset : endOffset
   }

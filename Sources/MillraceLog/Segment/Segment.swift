@@ -1,4 +1,4 @@
-// One segment: the `.log` file with the batches from `baseOffset` on, and its two indexes. The last segment of a log is
+// One segment: the `.log` file with the batches from `baseOffset` on, and its indexes. The last segment of a log is
 // the active one; only it is written, by the log's one writer. Everything here may be called from any thread.
 
 import MillraceRecords
@@ -10,6 +10,7 @@ final class Segment: Sendable {
   let log: FileSlot
   let index: IndexFile<OffsetIndexEntry>
   let timeIndex: IndexFile<TimeIndexEntry>
+  let transactionIndex: TransactionIndex
   let indexIntervalBytes: Int32
   /// Bytes of whole batches in the file.
   private let byteCount: Atomic<Int64>
@@ -39,6 +40,8 @@ final class Segment: Sendable {
       slot: FileSlot(directory: directory, offset: baseOffset, kind: .index, cache: cache), isNew: isNew)
     timeIndex = IndexFile(
       slot: FileSlot(directory: directory, offset: baseOffset, kind: .timeIndex, cache: cache), isNew: isNew)
+    transactionIndex = TransactionIndex(
+      slot: FileSlot(directory: directory, offset: baseOffset, kind: .transactionIndex, cache: cache), isNew: isNew)
     summary = Mutex(Summary(largest: isNew ? TimestampOffset(timestamp: -1, offset: baseOffset) : nil))
     indexCheck = Mutex(isNew)
   }
@@ -61,6 +64,7 @@ final class Segment: Sendable {
     log.release()
     index.slot.release()
     timeIndex.slot.release()
+    transactionIndex.slot.release()
   }
 
   /// The offset as the indexes hold it; nil when it does not fit, which is one of the reasons to roll.

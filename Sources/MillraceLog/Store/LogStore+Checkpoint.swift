@@ -59,6 +59,7 @@ extension PartitionLog {
       }
       try? writer.active.index.flush()
       try? writer.active.timeIndex.flush()
+      writer.storeTransactionIndex()
       writer.takeCheckpointSnapshot()
       return writer.endOffset
     }

@@ -49,6 +49,7 @@ extension PartitionLog {
       guard let writer = slot, !isOffline.load(ordering: .acquiring) else { return }
       try? writer.storeEpochs()
       try? writer.builder.finish()
+      writer.storeTransactionIndex()
       writer.takeCheckpointSnapshot()
       isClosing.store(true, ordering: .releasing)
     }
