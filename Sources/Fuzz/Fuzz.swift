@@ -10,8 +10,7 @@ import MillraceProtocol
 import MillraceRecords
 import NIOCore
 
-@main
-struct Fuzz {
+enum Fuzz {
   /// The first byte picks the decoder.
   static func tryInput(_ bytes: UnsafeRawBufferPointer) {
     guard let choice = bytes.first else { return }
@@ -31,17 +30,18 @@ struct Fuzz {
     guard let header = try? RequestHeader.read(from: &reader) else { return }
     precondition(Api[header.apiKey] != nil, "a header was read of an API that is not known")
   }
+}
 
-  #if FUZZING
-    static func main() {
-      var count = CommandLine.argc
-      var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-      _ = runFuzzer(&count, &arguments) { bytes, count in
-        tryInput(UnsafeRawBufferPointer(start: bytes, count: count))
-        return 0
-      }
-    }
-  #else
+#if FUZZING
+  /// What libFuzzer's own `main`, linked by `--sanitize fuzzer`, calls with each input.
+  @_cdecl("LLVMFuzzerTestOneInput")
+  public func tryInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+    Fuzz.tryInput(UnsafeRawBufferPointer(start: bytes, count: count))
+    return 0
+  }
+#else
+  @main
+  extension Fuzz {
     static func main() {
       let seed = UInt64.random(in: 0 ... .max)
       print("seed \(seed); build it with tools/fuzz to be guided by coverage")
@@ -51,18 +51,8 @@ struct Fuzz {
         input.withUnsafeBytes { tryInput($0) }
       }
     }
-  #endif
-}
+  }
 
-#if FUZZING
-  /// libFuzzer's loop, in the runtime that `--sanitize fuzzer` links.
-  @_silgen_name("LLVMFuzzerRunDriver")
-  private func runFuzzer(
-    _ argumentCount: UnsafeMutablePointer<Int32>,
-    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
-    _ tryInput: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
-  ) -> Int32
-#else
   private struct XorShift: RandomNumberGenerator {
     var state: UInt64
     mutating func next() -> UInt64 {
