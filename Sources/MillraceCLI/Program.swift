@@ -13,14 +13,16 @@ struct Program: AsyncParsableCommand {
       CommandGroup(name: "The broker", subcommands: [Serve.self, Storage.self, LogFiles.self]),
       CommandGroup(name: "Records", subcommands: [Produce.self, Consume.self, Bench.self]),
       CommandGroup(name: "Topics", subcommands: [Topics.self, GetOffsets.self, DeleteRecords.self]),
-      CommandGroup(name: "Groups and configs", subcommands: [Groups.self, Configs.self]),
+      CommandGroup(
+        name: "Groups, transactions and configs", subcommands: [Groups.self, Transactions.self, Configs.self]),
       CommandGroup(name: "The cluster", subcommands: [ApiVersions.self, LogDirs.self]),
       CommandGroup(
         name: "Kafka's tools",
         subcommands: [
           KafkaTopics.self, KafkaConsoleProducer.self, KafkaConsoleConsumer.self, KafkaConsumerGroups.self,
           KafkaConfigs.self, KafkaGetOffsets.self, KafkaDeleteRecords.self,
-          KafkaLogDirs.self, KafkaBrokerApiVersions.self, KafkaStorage.self, KafkaServerStart.self,
+          KafkaTransactions.self, KafkaLogDirs.self, KafkaBrokerApiVersions.self, KafkaStorage.self,
+          KafkaServerStart.self,
           KafkaServerStop.self, KafkaProducerPerfTest.self, KafkaConsumerPerfTest.self,
         ]),
     ])
