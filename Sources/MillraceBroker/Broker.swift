@@ -17,6 +17,7 @@ package final class Broker: Sendable {
   package let catalog: CatalogRuntime
   package let groups: GroupRuntime
   package let advertised = AdvertisedListeners()
+  package let housekeeping: Housekeeping
   package let fetchSessions: FetchSessionCache
   private let dispatcher = Dispatcher(routes: Dispatcher.all)
 
@@ -33,6 +34,7 @@ package final class Broker: Sendable {
     groups = GroupRuntime(
       config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
       timers: timers, clock: clock, logger: logger)
+    housekeeping = Housekeeping(store: store, configuration: configuration, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
     groups.follow(catalog)
   }
@@ -43,11 +45,13 @@ package final class Broker: Sendable {
     try catalog.start()
     if let topic = topics.topic(named: GroupRuntime.topicName) { groups.adopt(topic, isNew: false) }
     groups.expireOffsetsRegularly()
+    housekeeping.start()
   }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not
   /// look for damage. Requests must have ended before.
   package func stop() {
+    housekeeping.stop()
     groups.stop()
     timers.stop()
     catalog.stop()

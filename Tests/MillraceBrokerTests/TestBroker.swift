@@ -17,7 +17,8 @@ final class TestBroker: Sendable {
 
   init(
     _ settings: [String: String] = [:], in directory: TemporaryDirectory = TemporaryDirectory(),
-    on fileSystem: any FileSystem = PosixFileSystem(), flushPolicy: FlushPolicy = .automatic
+    on fileSystem: any FileSystem = PosixFileSystem(), flushPolicy: FlushPolicy = .automatic,
+    clock: any BrokerClock = SystemClock()
   ) throws {
     self.directory = directory
     let entries = settings.map { ConfigEntry(name: $0.key, value: $0.value, origin: "test") }
@@ -29,7 +30,7 @@ final class TestBroker: Sendable {
       nowMs: SystemClock().nowMs())
     var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
-    broker = Broker(configuration: configuration, store: store, logger: logger)
+    broker = Broker(configuration: configuration, store: store, logger: logger, clock: clock)
     try broker.start()
     broker.advertised.set(.init(host: "localhost", port: 9092), for: "PLAINTEXT")
     connection = Self.connection(on: "PLAINTEXT")
@@ -60,6 +61,7 @@ final class TestBroker: Sendable {
 
   /// Ends the broker as `kill -9` does: nothing is written any more.
   func crash() {
+    broker.housekeeping.stop()
     broker.timers.stop()
     broker.store.abandon()
     broker.catalog.stop()

@@ -156,6 +156,8 @@ import Testing
     #expect(throws: LogError.offsetOutOfRange(requested: 12, start: 13, end: 20)) { try log.values(from: 12) }
     #expect(try log.values().map(\.offset) == Array(13..<20))
     #expect(log.endOffset(forLeaderEpoch: 0)! == (0, 13))
+    #expect(!workspace.files.contains { $0.hasSuffix(".deleted") })
+    #expect(store.enforceRetention(nowMs: 1_700_000_000_000).map(\.segmentCount) == [2])
     #expect(workspace.files.contains { $0.hasSuffix(".log.deleted") })
     store.maintain(nowMs: workspace.now + 1000)
     #expect(!workspace.files.contains { $0.hasSuffix(".deleted") })

@@ -77,6 +77,8 @@ package struct BrokerConfiguration: Sendable {
   package let isCleanerEnabled: Bool
   /// `producer.id.expiration.ms`
   package let producerIdExpirationMs: Int64
+  /// `producer.id.expiration.check.interval.ms`
+  package let producerIdExpirationCheckIntervalMs: Int64
 
   // MARK: Groups and offsets
 
@@ -156,6 +158,7 @@ package struct BrokerConfiguration: Sendable {
     checkpointIntervalMs = Int64(reader.integer("log.flush.offset.checkpoint.interval.ms"))
     isCleanerEnabled = reader.boolean("log.cleaner.enable")
     producerIdExpirationMs = Int64(reader.integer("producer.id.expiration.ms"))
+    producerIdExpirationCheckIntervalMs = Int64(reader.integer("producer.id.expiration.check.interval.ms"))
 
     groupMinSessionTimeoutMs = reader.int32("group.min.session.timeout.ms")
     groupMaxSessionTimeoutMs = reader.int32("group.max.session.timeout.ms")

@@ -12,7 +12,9 @@ extension LogConfig {
       durability: topic.commitsToDisk ? .commit : .buffered, flushMessages: topic.flushMessages,
       flushMs: topic.flushMs, timestampType: topic.timestampType, retentionMs: topic.isDeleted ? topic.retentionMs : -1,
       retentionBytes: topic.isDeleted ? topic.retentionBytes : -1, fileDeleteDelayMs: topic.fileDeleteDelayMs,
-      producerIdExpirationMs: producerIdExpirationMs)
+      producerIdExpirationMs: producerIdExpirationMs, isCompacted: topic.isCompacted,
+      deleteRetentionMs: topic.deleteRetentionMs, minCompactionLagMs: topic.minCompactionLagMs,
+      maxCompactionLagMs: topic.maxCompactionLagMs, minCleanableDirtyRatio: topic.minCleanableDirtyRatio)
   }
 }
 

@@ -25,6 +25,11 @@ package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible 
     self.path = path
   }
 
+  /// There is nothing of that name.
+  static func notFound(_ operation: Operation, _ path: String) -> StorageError {
+    StorageError(ENOENT, operation, path)
+  }
+
   /// No room: the call changed nothing that matters and may succeed later.
   package var isOutOfSpace: Bool { errorNumber == ENOSPC || errorNumber == EDQUOT }
   /// Bytes that were written are perhaps not durable and never will be.

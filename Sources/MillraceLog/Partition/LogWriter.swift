@@ -131,7 +131,7 @@ final class LogWriter: @unchecked Sendable {
     }
     var isDue = size + Int64(byteCount) > Int64(config.segmentBytes) || active.relative(lastOffset) == nil
     if !isDue { isDue = try indexesAreFull(config) }
-    if !isDue { isDue = try hasWaited(config.segmentMs, maxTimestamp: maxTimestamp, nowMs: nowMs) }
+    if !isDue { isDue = try hasWaited(config.rollAfterMs, maxTimestamp: maxTimestamp, nowMs: nowMs) }
     if isDue { roll(nowMs: nowMs, config: config) }
     return isDue
   }
@@ -171,8 +171,7 @@ final class LogWriter: @unchecked Sendable {
     builder = IndexBuilder(segment: next)
     firstTimestamp = nil
     activeSinceMs = nowMs
-    let jitter = min(config.segmentJitterMs, config.segmentMs)
-    rollJitterMs = jitter > 0 ? Int64.random(in: 0..<jitter) : 0
+    rollJitterMs = config.randomJitterMs()
     takeSnapshot()
   }
 

@@ -6,29 +6,31 @@ extension PartitionLog {
   /// The first record whose timestamp is not before `timestamp`; nil when all are. Looks at records up to the high
   /// watermark.
   package func offset(forTimestamp timestamp: Int64) throws(LogError) -> TimestampOffset? {
-    let view = try currentView()
-    let limit = view.highWatermark
-    for segment in view.segments where try segment.largestTimestamp().timestamp >= timestamp {
-      let readable = view.readableBytes(of: segment, limit)
-      guard readable > 0 else { break }
-      if let found = try segment.find(timestamp: timestamp, notBefore: view.logStartOffset, limit: readable) {
-        return found
+    try withView { (view) throws(LogError) in
+      let limit = view.highWatermark
+      for segment in view.segments where try segment.largestTimestamp().timestamp >= timestamp {
+        let readable = view.readableBytes(of: segment, limit)
+        guard readable > 0 || segment.size == 0 else { break }
+        if let found = try segment.find(timestamp: timestamp, notBefore: view.logStartOffset, limit: readable) {
+          return found
+        }
       }
+      return nil
     }
-    return nil
   }
 
   /// The record with the largest timestamp, the first if there are several; nil in an empty log.
   package func maxTimestamp() throws(LogError) -> TimestampOffset? {
-    let view = try currentView()
-    var largest: (segment: Segment, found: TimestampOffset)?
-    for segment in view.segments {
-      let found = try segment.largestTimestamp()
-      if found.timestamp > largest?.found.timestamp ?? -1 { largest = (segment, found) }
+    try withView { (view) throws(LogError) in
+      var largest: (segment: Segment, found: TimestampOffset)?
+      for segment in view.segments {
+        let found = try segment.largestTimestamp()
+        if found.timestamp > largest?.found.timestamp ?? -1 { largest = (segment, found) }
+      }
+      guard let (segment, found) = largest else { return nil }
+      return try segment.find(
+        timestamp: found.timestamp, notBefore: view.logStartOffset, limit: view.readableBytes(of: segment, view.end))
     }
-    guard let (segment, found) = largest else { return nil }
-    return try segment.find(
-      timestamp: found.timestamp, notBefore: view.logStartOffset, limit: view.readableBytes(of: segment, view.end))
   }
 
   /// The answer to OffsetForLeaderEpoch: the largest epoch not above `epoch` and the offset where it ends; nil when the

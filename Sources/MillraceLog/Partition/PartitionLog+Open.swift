@@ -15,6 +15,7 @@ extension PartitionLog {
     let loaded = try loader.load()
     slot = loaded.writer
     view.withLock { $0 = loaded.view }
+    closedFiles.withLock { $0 = nil }
     if loaded.writer.epochsChanged || loaded.view.durableOffset != known.recoveryPoint {
       home.noteChange(self, byteCount: 0)
     }

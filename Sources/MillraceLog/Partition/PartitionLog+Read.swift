@@ -8,16 +8,26 @@ extension PartitionLog {
   package func read(
     from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation
   ) throws(LogError) -> ReadPlan {
-    let view = try currentView()
-    do {
-      return try plan(from: offset, maxBytes: maxBytes, minOneBatch: minOneBatch, isolation: isolation, in: view)
-    } catch {
-      // A segment may have been removed since the view was taken; then there is a newer one.
-      guard case .storage(let cause) = error, cause.isNotFound else { throw error }
-      return try plan(
-        from: offset, maxBytes: maxBytes, minOneBatch: minOneBatch, isolation: isolation, in: try currentView())
+    try withView { (view) throws(LogError) in
+      try plan(from: offset, maxBytes: maxBytes, minOneBatch: minOneBatch, isolation: isolation, in: view)
     }
   }
+
+  /// Runs `body` on what readers may see. A segment may be removed or replaced after the view was taken; then there is a
+  /// newer view, and `body` runs once more on that.
+  func withView<Result>(_ body: (LogView) throws(LogError) -> Result) throws(LogError) -> Result {
+    for _ in 1..<Self.mostViews {
+      do {
+        return try body(try currentView())
+      } catch {
+        guard case .storage(let cause) = error, cause.isNotFound else { throw error }
+      }
+    }
+    return try body(try currentView())
+  }
+
+  /// Segments do not change faster than this under one read.
+  private static let mostViews = 8
 
   private func plan(
     from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation, in view: LogView

@@ -1,10 +1,9 @@
 // Taking records away: from the front (DeleteRecords), and from the end.
 
 extension PartitionLog {
-  /// Records before `offset` are no more: they are not served, and segments that hold only such records are removed
-  /// after `file.delete.delay.ms`. Returns the new start of the log. -1 stands for the high watermark.
+  /// Records before `offset` are no more: they are not served, and segments that hold only such records go with the
+  /// next round of retention. Returns the new start of the log. -1 stands for the high watermark.
   package func deleteRecords(before offset: Int64, nowMs: Int64) throws(LogError) -> Int64 {
-    let config = self.config
     let start = try writer.withLock { (slot) throws(LogError) -> Int64 in
       let writer = try opened(&slot, nowMs: nowMs)
       if let error = offlineError { throw error }
@@ -16,7 +15,7 @@ extension PartitionLog {
       guard start > writer.logStartOffset else { return writer.logStartOffset }
       writer.logStartOffset = start
       if writer.epochs.removeBefore(start) { writer.epochsChanged = true }
-      discardSegments(writer, config: config, nowMs: nowMs)
+      view.withLock { $0?.logStartOffset = start }
       return start
     }
     home.noteChange(self, byteCount: 0)
@@ -34,9 +33,11 @@ extension PartitionLog {
       view?.logStartOffset = writer.logStartOffset
       view?.segments = writer.segments
       view?.closedSegments.removeAll { closed in discarded.contains { $0 === closed } }
+      if !discarded.isEmpty { view?.directoryChanged = true }
     }
     let dueMs = nowMs.addingReportingOverflow(config.fileDeleteDelayMs).partialValue
     for segment in discarded {
+      segment.retire()
       do {
         for kind in LogFileKind.allCases where kind != .snapshot {
           let path = segment.path(kind)
@@ -47,7 +48,6 @@ extension PartitionLog {
       } catch {
         home.options.onError(.storage(error))
       }
-      segment.release()
     }
     let first = writer.segments[0].baseOffset
     writer.removeSnapshots { $0 < first && $0 != writer.snapshots.last }
@@ -58,29 +58,7 @@ extension PartitionLog {
   package func truncate(to offset: Int64, nowMs: Int64) throws(LogError) {
     let end: Int64
     do {
-      end = try writer.withLock { (slot) throws(LogError) -> Int64 in
-        let writer = try opened(&slot, nowMs: nowMs)
-        if let error = offlineError { throw error }
-        guard offset < writer.endOffset else { return writer.endOffset }
-        guard offset >= writer.logStartOffset else {
-          throw .offsetOutOfRange(requested: offset, start: writer.logStartOffset, end: writer.endOffset)
-        }
-        isOffline.store(true, ordering: .releasing)
-        let end = try writer.cut(at: offset, unsynchronized: view.withLock { $0?.closedSegments ?? [] })
-        let logStart = writer.logStartOffset
-        var loader = LogLoader(
-          id: id, topicId: topicId, directory: directory, cache: home.cache, config: config,
-          known: KnownOffsets(recoveryPoint: end, logStartOffset: logStart, isClean: true), nowMs: nowMs)
-        let loaded = try loader.load()
-        slot = loaded.writer
-        view.withLock { view in
-          let generation = view?.generation ?? 0
-          view = loaded.view
-          view?.generation = generation + 1
-        }
-        isOffline.store(false, ordering: .releasing)
-        return end
-      }
+      end = try upkeep.withLock { (_) throws(LogError) in try truncateHeld(to: offset, nowMs: nowMs) }
     } catch {
       if isOffline.load(ordering: .acquiring) { fail(error) }
       throw error
@@ -88,6 +66,32 @@ extension PartitionLog {
     home.noteChange(self, byteCount: 0)
     for callback in waiting.withLock({ $0.waiters.take(after: end) }) {
       callback(.failure(.offsetOutOfRange(requested: offset, start: end, end: end)))
+    }
+  }
+
+  private func truncateHeld(to offset: Int64, nowMs: Int64) throws(LogError) -> Int64 {
+    try writer.withLock { (slot) throws(LogError) -> Int64 in
+      let writer = try opened(&slot, nowMs: nowMs)
+      if let error = offlineError { throw error }
+      guard offset < writer.endOffset else { return writer.endOffset }
+      guard offset >= writer.logStartOffset else {
+        throw .offsetOutOfRange(requested: offset, start: writer.logStartOffset, end: writer.endOffset)
+      }
+      isOffline.store(true, ordering: .releasing)
+      let end = try writer.cut(at: offset, unsynchronized: view.withLock { $0?.closedSegments ?? [] })
+      let logStart = writer.logStartOffset
+      var loader = LogLoader(
+        id: id, topicId: topicId, directory: directory, cache: home.cache, config: config,
+        known: KnownOffsets(recoveryPoint: end, logStartOffset: logStart, isClean: true), nowMs: nowMs)
+      let loaded = try loader.load()
+      slot = loaded.writer
+      view.withLock { view in
+        let generation = view?.generation ?? 0
+        view = loaded.view
+        view?.generation = generation + 1
+      }
+      isOffline.store(false, ordering: .releasing)
+      return end
     }
   }
 }

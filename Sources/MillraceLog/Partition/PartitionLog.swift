@@ -1,6 +1,7 @@
-// One partition's log, for everybody who uses it. Three locks, never taken in another order than this, and none held
-// while a callback runs:
+// One partition's log, for everybody who uses it. Locks, never taken in another order than this, and none held while a
+// callback runs:
 //
+//   upkeep    held by retention, compaction and truncation, which change segments; no append or read takes it
 //   writer    held through an append and its one write, by appends, rolls and truncations
 //   waiting   held for a few instructions: who waits for the high watermark
 //   view      held for a few instructions: what readers copy, and what commits raise
@@ -18,6 +19,10 @@ package final class PartitionLog: Sendable {
   let writer: Mutex<LogWriter?>
   let view = Mutex<LogView?>(nil)
   let waiting = Mutex(Waiting())
+  /// Held while segments are taken away or replaced, through that work's flushes; before the writer's lock.
+  let upkeep = Mutex(())
+  /// What the directory holds while the log is not open, once somebody looked.
+  let closedFiles = Mutex<ClosedFiles?>(nil)
   private let settings: Mutex<LogConfig>
   /// What the checkpoints said when the store was opened; used by the first use.
   let known: KnownOffsets

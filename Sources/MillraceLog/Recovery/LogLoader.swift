@@ -58,6 +58,7 @@ struct LogLoader {
       directory: directory, cache: cache, segments: segments, builder: builder, endOffset: endOffset,
       logStartOffset: logStart, producers: producers, epochs: epochs, epochsChanged: epochsChanged,
       snapshots: snapshots, nowMs: nowMs)
+    writer.rollJitterMs = config.randomJitterMs()
     let view = LogView(
       segments: segments, end: writer.end, logStartOffset: logStart, transactions: transactions)
     return Loaded(writer: writer, view: view, report: report)

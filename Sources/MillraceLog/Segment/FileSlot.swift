@@ -18,6 +18,8 @@ final class FileSlot: Sendable {
   private let writeCount = Atomic<Int>(0)
   private let synchronizedCount = Atomic<Int>(0)
   private let failure = Mutex<StorageError?>(nil)
+  /// The file is no longer this slot's; its name may be another file's. Changes under the lock of `file`.
+  private let isRetired = Atomic<Bool>(false)
 
   init(directory: PartitionDirectory, offset: Int64, kind: LogFileKind, cache: OpenFileCache) {
     self.directory = directory
@@ -34,6 +36,7 @@ final class FileSlot: Sendable {
     if !isRecentlyUsed.load(ordering: .relaxed) { isRecentlyUsed.store(true, ordering: .relaxed) }
     let (opened, isNew) = try file.withLock { (file) throws(StorageError) -> (SegmentFile, Bool) in
       if let file { return (file, false) }
+      if isRetired.load(ordering: .relaxed) { throw gone }
       let opened = SegmentFile(handle: try cache.openFile(path, mode), fileSystem: cache.fileSystem)
       file = opened
       return (opened, true)
@@ -51,6 +54,20 @@ final class FileSlot: Sendable {
     if released != nil { cache.unregister(self) }
   }
 
+  /// Forgets the open file for good: `open` says from now on that there is none.
+  func retire() {
+    file.withLock { _ in isRetired.store(true, ordering: .sequentiallyConsistent) }
+    release()
+  }
+
+  /// The file's path, for a call that takes one.
+  func checkedPath() throws(StorageError) -> String {
+    if isRetired.load(ordering: .acquiring) { throw gone }
+    return path
+  }
+
+  private var gone: StorageError { .notFound(.open, path) }
+
   /// To be called before the bytes of a write may be in the file.
   func noteWrite() { writeCount.add(1, ordering: .releasing) }
   var isDirty: Bool { synchronizedCount.load(ordering: .acquiring) != writeCount.load(ordering: .acquiring) }
@@ -65,7 +82,8 @@ final class FileSlot: Sendable {
   /// Makes the file durable. Costs nothing when it is.
   func synchronize() throws(StorageError) {
     if let error = pendingFailure { throw error }
-    guard isDirty else { return }
+    // What went away need not be durable.
+    guard isDirty, !isRetired.load(ordering: .acquiring) else { return }
     let writes = writesSoFar
     do {
       try fileSystem.synchronize(open().handle)

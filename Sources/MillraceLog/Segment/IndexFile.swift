@@ -96,7 +96,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
         state = State(stored: 0)
         return
       }
-      if entries.isEmpty, try LogError.wrap(try fileSystem.status(of: slot.path)) == nil {
+      if entries.isEmpty, try LogError.wrap(try fileSystem.status(of: slot.checkedPath())) == nil {
         state = State(stored: 0)
         return
       }
@@ -139,7 +139,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
   /// Reads all entries; nil if they are not in order or the file ends within one.
   func checkedEntries() throws(LogError) -> [Entry]? {
     try state.withLock { (state) throws(LogError) in
-      guard let bytes = try LogError.wrap(try fileSystem.contents(of: slot.path)) else {
+      guard let bytes = try LogError.wrap(try fileSystem.contents(of: slot.checkedPath())) else {
         return state.stored == 0 ? state.tail : nil
       }
       guard bytes.count % Entry.byteCount == 0 else { return nil }
@@ -156,7 +156,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
 
   private func storedCount(_ state: inout State) throws(LogError) -> Int {
     if let stored = state.stored { return stored }
-    let size = try LogError.wrap(try fileSystem.status(of: slot.path))?.byteCount ?? 0
+    let size = try LogError.wrap(try fileSystem.status(of: slot.checkedPath()))?.byteCount ?? 0
     let stored = Int(clamping: size / Int64(Entry.byteCount))
     state.stored = stored
     return stored

@@ -67,6 +67,14 @@ final class Segment: Sendable {
     transactionIndex.slot.release()
   }
 
+  /// The files are about to get other names or to go: nobody opens them for this segment any more. What is open can be
+  /// used to the end by whoever has it.
+  func retire() {
+    log.retire()
+    index.slot.retire()
+    timeIndex.slot.retire()
+  }
+
   /// The offset as the indexes hold it; nil when it does not fit, which is one of the reasons to roll.
   func relative(_ offset: Int64) -> Int32? {
     let (difference, overflow) = offset.subtractingReportingOverflow(baseOffset)

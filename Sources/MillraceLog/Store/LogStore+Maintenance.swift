@@ -1,11 +1,9 @@
-// What a store does without being asked: checkpoints, `flush.ms`, forgetting idle producers, removing what was deleted.
-// One thread; `maintain` is one round of it.
+// What a store does without being asked: checkpoints, `flush.ms`, removing what was deleted. One thread; `maintain` is one
+// round of it. What needs a wall clock that can be trusted (retention, forgetting idle producers) the owner asks for.
 
 extension LogStore {
   /// The longest the thread sleeps: `flush.ms` and removals are that exact.
   private static let longestSleep = Duration.milliseconds(500)
-  /// Kafka's `producer.id.expiration.check.interval.ms`.
-  private static let producerCheckIntervalMs: Int64 = 600_000
 
   func start() {
     for directory in directories { directory.commit.start() }
@@ -29,17 +27,11 @@ extension LogStore {
       for log in directory.changedLogs() { log.flushIfDue(nowMs: nowMs) }
     }
     removeDue(nowMs: nowMs)
-    forgetIdleProducers(nowMs: nowMs)
   }
 
-  private func forgetIdleProducers(nowMs: Int64) {
-    let logs = state.withLock { state -> [PartitionLog] in
-      guard nowMs < state.lastProducerCheckMs || nowMs - state.lastProducerCheckMs >= Self.producerCheckIntervalMs
-      else { return [] }
-      state.lastProducerCheckMs = nowMs
-      return Array(state.logs.values)
-    }
-    for log in logs { log.forgetIdleProducers(nowMs: nowMs) }
+  /// Forgets producers that were idle for `producer.id.expiration.ms`. `nowMs` must be a time that can be trusted.
+  package func forgetIdleProducers(nowMs: Int64) {
+    for log in state.withLock({ Array($0.logs.values) }) { log.forgetIdleProducers(nowMs: nowMs) }
   }
 
   /// Flushes what waits for a commit, on the calling thread. For a store without threads.

@@ -16,6 +16,7 @@ extension LogStore {
     let locks = try lock(options)
     var opened: [DataDirectory] = []
     do {
+      let lastRecordedMs = newestTime(options)
       let clusterId = try identify(options)
       var places: [PartitionID: Int] = [:]
       for (index, path) in options.directories.enumerated() {
@@ -29,7 +30,8 @@ extension LogStore {
         opened.append(directory)
       }
       let store = LogStore(
-        clusterId: clusterId, options: options, directories: opened, places: places, wakeUp: wakeUp, nowMs: nowMs)
+        clusterId: clusterId, options: options, directories: opened, places: places, wakeUp: wakeUp,
+        lastRecordedMs: lastRecordedMs, nowMs: nowMs)
       if options.hasThreads { store.start() }
       return store
     } catch {
@@ -37,6 +39,14 @@ extension LogStore {
       for lock in locks[opened.count...] { options.fileSystem.close(lock) }
       throw error
     }
+  }
+
+  /// When the last run wrote its checkpoints or its marker.
+  private static func newestTime(_ options: StoreOptions) -> Int64? {
+    let names = OffsetCheckpoint.allCases.map(\.rawValue) + [cleanMarkerName]
+    return options.directories.flatMap { path in
+      names.compactMap { try? options.fileSystem.status(of: "\(path)/\($0)")?.modificationTimeMs }
+    }.max()
   }
 
   private static func lock(_ options: StoreOptions) throws(LogError) -> [OpenFile] {

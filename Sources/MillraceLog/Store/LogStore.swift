@@ -16,6 +16,8 @@ package final class LogStore: Sendable {
   package let brokerId: Int32
   /// Whether every data directory was stopped cleanly.
   package let wasCleanlyStopped: Bool
+  /// The newest time that the data directories bear from before they were opened; nil for new ones.
+  package let lastRecordedMs: Int64?
   let options: StoreOptions
   let directories: [DataDirectory]
   let state: Mutex<State>
@@ -28,14 +30,13 @@ package final class LogStore: Sendable {
     var places: [PartitionID: Int]
     var logs: [PartitionID: PartitionLog] = [:]
     var lastCheckpointMs: Int64
-    var lastProducerCheckMs: Int64
     var isClosing = false
     var maintenanceEnded: WakeUp?
   }
 
   init(
     clusterId: String, options: StoreOptions, directories: [DataDirectory], places: [PartitionID: Int],
-    wakeUp: WakeUp, nowMs: Int64
+    wakeUp: WakeUp, lastRecordedMs: Int64?, nowMs: Int64
   ) {
     self.clusterId = clusterId
     self.brokerId = options.brokerId
@@ -43,7 +44,8 @@ package final class LogStore: Sendable {
     self.directories = directories
     self.wakeUp = wakeUp
     wasCleanlyStopped = directories.allSatisfy(\.wasCleanlyStopped)
-    state = Mutex(State(places: places, lastCheckpointMs: nowMs, lastProducerCheckMs: nowMs))
+    self.lastRecordedMs = lastRecordedMs
+    state = Mutex(State(places: places, lastCheckpointMs: nowMs))
   }
 
   var fileSystem: any FileSystem { options.fileSystem }

@@ -1,0 +1,118 @@
+// What the broker does by the wall clock without being asked: retention every `log.retention.check.interval.ms`, and
+// forgetting idle producers every `producer.id.expiration.check.interval.ms`. One thread, which sleeps in between; none
+// of it happens while the wall clock cannot be trusted (WallClockTrust).
+
+import Logging
+import MillraceCoordination
+import MillraceLog
+import Synchronization
+
+package final class Housekeeping: Sendable {
+  /// The longest between two looks at the clock: a step that is undone sooner than that does not matter.
+  private static let longestSleepMs: Int64 = 10 * 60_000
+
+  private let store: LogStore
+  private let logger: Logger
+  private let time: GroupTime
+  private let wakeUp = WakeUp()
+  private let ended = WakeUp()
+  private let state: Mutex<State>
+
+  private struct State {
+    var trust: WallClockTrust
+    /// In the uptime of `time`.
+    var retention: Interval
+    var producers: Interval
+    var wasTrusted = true
+    var isRunning = false
+    var isStopping = false
+  }
+
+  /// When something is due next, and then again and again.
+  private struct Interval {
+    var dueMs: Int64
+    let everyMs: Int64
+
+    /// Whether it is due; then the next time is set.
+    mutating func take(at nowMs: Int64) -> Bool {
+      guard nowMs >= dueMs else { return false }
+      let (next, overflow) = nowMs.addingReportingOverflow(everyMs)
+      dueMs = overflow ? .max : next
+      return true
+    }
+  }
+
+  package init(
+    store: LogStore, configuration: BrokerConfiguration, clock: any BrokerClock, logger: Logger
+  ) {
+    self.store = store
+    self.logger = logger
+    time = GroupTime(clock)
+    state = Mutex(
+      State(
+        trust: WallClockTrust(start: time.now(), lastWallMs: store.lastRecordedMs),
+        retention: Interval(
+          dueMs: configuration.initialTaskDelayMs, everyMs: configuration.retentionCheckIntervalMs),
+        producers: Interval(
+          dueMs: configuration.producerIdExpirationCheckIntervalMs,
+          everyMs: configuration.producerIdExpirationCheckIntervalMs)))
+  }
+
+  package func start() {
+    state.withLock { $0.isRunning = true }
+    BackgroundThread.start(name: "millrace-housekeeping") { [self] in
+      while !isStopping {
+        let sleepMs = round()
+        wakeUp.wait(until: .now + .milliseconds(sleepMs))
+      }
+      ended.signal()
+    }
+  }
+
+  /// Returns when the thread has ended; what it was doing is left off at the next log.
+  package func stop() {
+    let wasRunning = state.withLock { state -> Bool in
+      defer { state.isRunning = false }
+      state.isStopping = true
+      return state.isRunning
+    }
+    wakeUp.signal()
+    if wasRunning { ended.wait() }
+  }
+
+  private var isStopping: Bool { state.withLock { $0.isStopping } }
+
+  /// Does what is due. Returns how long there is nothing to do.
+  func round() -> Int64 {
+    let now = time.now()
+    let (isTrusted, changed, retention, producers) = state.withLock { state in
+      let isTrusted = state.trust.isTrusted(at: now)
+      defer { state.wasTrusted = isTrusted }
+      return (
+        isTrusted, isTrusted != state.wasTrusted, state.retention.take(at: now.uptimeMs),
+        state.producers.take(at: now.uptimeMs)
+      )
+    }
+    if changed {
+      if isTrusted {
+        logger.notice("the clock has stood its ground: retention goes on")
+      } else {
+        logger.warning(
+          "nothing is removed by age or size for an hour: the clock has jumped, or the broker was away for long")
+      }
+    }
+    if isTrusted {
+      if retention { enforceRetention(nowMs: now.wallMs) }
+      if producers { store.forgetIdleProducers(nowMs: now.wallMs) }
+    }
+    let uptimeMs = time.now().uptimeMs
+    return state.withLock { state in
+      let dueMs = min(state.retention.dueMs, state.producers.dueMs)
+      return max(0, min(Self.longestSleepMs, dueMs == .max ? .max : dueMs - uptimeMs))
+    }
+  }
+
+  private func enforceRetention(nowMs: Int64) {
+    for report in store.enforceRetention(nowMs: nowMs, isStopping: { isStopping }) { logger.info("\(report)") }
+  }
+}
