@@ -157,7 +157,7 @@ import Testing
     #expect(try log.values().map(\.offset) == Array(13..<20))
     #expect(log.endOffset(forLeaderEpoch: 0)! == (0, 13))
     #expect(!workspace.files.contains { $0.hasSuffix(".deleted") })
-    #expect(store.enforceRetention(nowMs: 1_700_000_000_000).map(\.segmentCount) == [2])
+    #expect(store.enforceRetention(nowMs: 1_700_000_000_000).map(\.segmentCount) == [1])
     #expect(workspace.files.contains { $0.hasSuffix(".log.deleted") })
     store.maintain(nowMs: workspace.now + 1000)
     #expect(!workspace.files.contains { $0.hasSuffix(".deleted") })

@@ -73,6 +73,7 @@ final class Segment: Sendable {
     log.retire()
     index.slot.retire()
     timeIndex.slot.retire()
+    transactionIndex.slot.retire()
   }
 
   /// The offset as the indexes hold it; nil when it does not fit, which is one of the reasons to roll.

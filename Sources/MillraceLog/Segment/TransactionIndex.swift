@@ -60,7 +60,9 @@ final class TransactionIndex: Sendable {
 
   /// What the file says; nil when it is not there or not whole.
   func read() throws(LogError) -> TransactionIndexContent? {
-    try LogError.wrap(try slot.fileSystem.contents(of: slot.path)).flatMap { TransactionIndexContent(fileContent: $0) }
+    try LogError.wrap(try slot.fileSystem.contents(of: slot.checkedPath())).flatMap {
+      TransactionIndexContent(fileContent: $0)
+    }
   }
 
   /// Puts the index into its file: it has every abort before `through`.
