@@ -120,7 +120,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "MillraceClientTests",
-      dependencies: ["MillraceClient", "Millrace", "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
+      dependencies: [
+        "MillraceClient", "Millrace", "MillraceBroker", "MillraceCoordination", "MillraceProtocol", "MillraceRecords",
+        nioCore, nioPosix, logging,
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "MillraceCLITests",

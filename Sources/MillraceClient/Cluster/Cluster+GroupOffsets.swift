@@ -85,8 +85,9 @@ extension Cluster {
             })
         })
     } failure: { response in
-      response.topics.lazy.flatMap(\.partitions)
-        .compactMap { KafkaError.broker($0.errorCode, about: "group '\(identity.group)'") }.first { $0.isRetriable }
+      response.topics.lazy.flatMap(\.partitions).map { ErrorCode(rawValue: $0.errorCode) }
+        .first(where: Self.isAboutCoordinator)
+        .map { KafkaError(brokerCode: $0, about: "group '\(identity.group)'") }
     }
     var results: [TopicPartition: Result<Void, KafkaError>] = [:]
     for topic in response.topics {
@@ -97,5 +98,13 @@ extension Cluster {
       }
     }
     return results
+  }
+
+  /// A topic that does not exist is retriable by Kafka's book too, but concerns its own partitions only.
+  private static func isAboutCoordinator(_ code: ErrorCode) -> Bool {
+    switch code {
+    case .notCoordinator, .coordinatorNotAvailable, .coordinatorLoadInProgress, .requestTimedOut: true
+    default: false
+    }
   }
 }

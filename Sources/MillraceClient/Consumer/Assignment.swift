@@ -56,10 +56,14 @@ struct Assignment {
   final class RecordCursor: Sendable {
     /// The offset after the last record that the application took.
     let position: Atomic<Int64>
+    /// The rest of the batch is not to be handed out: the partition is read elsewhere, later, or not any more.
+    let isStale = Atomic<Bool>(false)
 
     init(_ position: Int64) {
       self.position = Atomic(position)
     }
+
+    func end() { isStale.store(true, ordering: .relaxed) }
   }
 
   /// What has to be done; each is under way until its answer is given to the function named.
@@ -112,13 +116,17 @@ struct Assignment {
 
   mutating func remove(_ removed: some Collection<TopicPartition>) {
     guard !removed.isEmpty else { return }
-    for partition in removed { partitions[partition] = nil }
+    for partition in removed {
+      partitions[partition]?.cursor?.end()
+      partitions[partition] = nil
+    }
     dropStaleChunks()
   }
 
   /// Goes on reading a partition at another place.
   mutating func seek(_ partition: TopicPartition, to start: StartPosition) -> Bool {
     guard let old = partitions[partition] else { return false }
+    old.cursor?.end()
     nextToken += 1
     var new = Partition(token: nextToken, start: start)
     new.leader = old.leader
@@ -132,8 +140,29 @@ struct Assignment {
 
   mutating func setPaused(_ partition: TopicPartition, _ isPaused: Bool) -> Bool {
     guard partitions[partition] != nil else { return false }
+    if isPaused { interrupt(partition) }
     partitions[partition]?.isPaused = isPaused
     return true
+  }
+
+  /// Takes the rest of a batch that is read record by record back; it is fetched again.
+  private mutating func interrupt(_ partition: TopicPartition) {
+    guard var state = partitions[partition], let cursor = state.cursor else { return }
+    cursor.end()
+    nextToken += 1
+    state.token = nextToken
+    state.fetchOffset = state.position
+    state.handedOut = state.position
+    state.cursor = nil
+    state.bufferedBytes = 0
+    state.wasAtEnd = false
+    partitions[partition] = state
+    dropStaleChunks()
+  }
+
+  /// Nothing more is handed out, not even of batches that are.
+  func endCursors() {
+    for state in partitions.values { state.cursor?.end() }
   }
 
   private mutating func dropStaleChunks() {

@@ -182,13 +182,14 @@ public final class Consumer: Sendable {
 
   /// Commits what was handed out if that happens periodically, leaves the group and closes the connections.
   public func close() async {
+    // First, so that nothing is handed out behind what is committed.
+    fetcher.close()
     if let member = member.withLock({ $0 }) {
       await member.leave()
     } else if let committer {
       await committer.finish()
     }
     committer?.stop()
-    fetcher.close()
     cluster.close()
   }
 }
@@ -233,7 +234,7 @@ public struct ConsumerRecords: AsyncSequence, Sendable {
 
     public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> ConsumerRecord? {
       while true {
-        if let record = records?.next() {
+        if !cursor.isStale.load(ordering: .relaxed), let record = records?.next() {
           cursor.position.store(record.offset &+ 1, ordering: .relaxed)
           return record
         }

@@ -71,10 +71,11 @@ final class Fetcher: Sendable {
     pump()
   }
 
-  /// Ends everything; `next` returns nil from then on.
+  /// Ends everything; `next` returns nil from then on, and positions stay as they are.
   func close() {
     let (tasks, waiters) = state.withLock { state in
       state.isClosed = true
+      state.assignment.endCursors()
       defer { state.waiters = [] }
       return (Array(state.tasks.values), state.waiters)
     }
@@ -160,6 +161,7 @@ final class Fetcher: Sendable {
       throw failure
     }
     let isCurrent = state.withLock { state in
+      guard !state.isClosed else { return false }
       let isCurrent = state.assignment.putBack(chunk, isExhausted: batch == nil)
       if isCurrent, let batch, let cursor = cursor(batch) { state.assignment.follow(cursor, in: batch.topicPartition) }
       if batch == nil || !isCurrent { state.busySince = nil }

@@ -1,0 +1,156 @@
+// A real broker in this process with a directory of its own, behind a proxy.
+
+import Foundation
+import Logging
+import Millrace
+import MillraceBroker
+import MillraceCoordination
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MillraceClient
+
+final class TestCluster: Sendable {
+  let proxy: Proxy
+  private let directory: String
+  private let settings: [String: String]
+  private let node = Mutex<BrokerNode?>(nil)
+
+  private init(_ settings: [String: String]) async throws {
+    proxy = try await Proxy()
+    directory = NSTemporaryDirectory() + "/millrace-client-\(UUID().uuidString)"
+    self.settings = settings
+  }
+
+  /// Runs `body` against a broker of its own.
+  static func run(
+    _ settings: [String: String] = [:], _ body: (TestCluster) async throws -> Void
+  ) async throws {
+    let cluster = try await TestCluster(settings)
+    try await cluster.start()
+    do {
+      try await body(cluster)
+    } catch {
+      await cluster.remove()
+      throw error
+    }
+    await cluster.remove()
+  }
+
+  private func remove() async {
+    await stop()
+    await proxy.stop()
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  // MARK: The broker
+
+  func start() async throws {
+    var properties = [
+      "listeners": "PLAINTEXT://127.0.0.1:0", "advertised.listeners": "PLAINTEXT://127.0.0.1:\(proxy.port)",
+      "log.dirs": directory, "log.durability": "buffered", "group.initial.rebalance.delay.ms": "0",
+      "group.min.session.timeout.ms": "100", "offsets.topic.num.partitions": "1", "num.network.threads": "1",
+    ]
+    properties.merge(settings) { _, given in given }
+    let configuration = try BrokerConfiguration(
+      properties: properties.sorted { $0.key < $1.key }.map {
+        MillraceCoordination.ConfigEntry(name: $0.key, value: $0.value, origin: "test")
+      })
+    let started = try await BrokerNode.start(
+      configuration, logger: Logger(label: "broker", factory: { _ in SwiftLogNoOpLogHandler() }))
+    proxy.forward(to: started.addresses.first.map { Int($0.port) })
+    node.withLock { $0 = started }
+  }
+
+  func stop() async {
+    proxy.forward(to: nil)
+    proxy.cut()
+    let running = node.withLock { node in
+      defer { node = nil }
+      return node
+    }
+    await running?.stop()
+  }
+
+  func restart() async throws {
+    await stop()
+    try await start()
+  }
+
+  // MARK: Clients
+
+  var client: ClientConfiguration {
+    var configuration = ClientConfiguration(bootstrapServers: [BrokerAddress(host: "127.0.0.1", port: proxy.port)])
+    configuration.retryBackoff = .milliseconds(10)
+    configuration.retryBackoffMax = .milliseconds(50)
+    configuration.bootstrapTimeout = .seconds(10)
+    configuration.requestTimeout = .seconds(5)
+    configuration.logger = Logger(label: "client", factory: { _ in SwiftLogNoOpLogHandler() })
+    return configuration
+  }
+
+  func create(_ topic: String, partitions: Int32 = 1, configs: [String: String] = [:]) async throws {
+    let admin = try await Admin(client)
+    let created = try await admin.createTopics([NewTopic(topic, partitions: partitions, configs: configs)])
+    await admin.close()
+    _ = try #require(created[topic]).get()
+  }
+
+  /// Writes `count` values `0`, `1`, … to partition 0, in as many batches as `batches`.
+  func fill(_ topic: String, _ count: Int, batches: Int = 1) async throws {
+    var configuration = ProducerConfiguration(client)
+    configuration.linger = .seconds(10)
+    let producer = try await Producer(configuration)
+    for number in 0..<count {
+      try await producer.enqueue(ProducerRecord(topic: topic, partition: 0, value: ByteBuffer(string: "\(number)")))
+      if (number + 1) % max(1, count / batches) == 0 { try await producer.flush() }
+    }
+    await producer.close()
+  }
+
+  /// All that is in a topic, by partition.
+  func contents(of topic: String) async throws -> [Int32: [ConsumerRecord]] {
+    var configuration = ConsumerConfiguration(client)
+    configuration.stopAtEnd = true
+    let consumer = try await Consumer(configuration)
+    try await consumer.assign(topics: [topic], from: .earliest)
+    var records: [Int32: [ConsumerRecord]] = [:]
+    for try await record in consumer.records { records[record.partition, default: []].append(record) }
+    await consumer.close()
+    return records
+  }
+
+  func values(of topic: String, partition: Int32 = 0) async throws -> [String] {
+    try await contents(of: topic)[partition, default: []].map(\.text)
+  }
+}
+
+extension ConsumerRecord {
+  var text: String { value.map { String(buffer: $0) } ?? "nil" }
+}
+
+/// What deliveries came, whoever asks.
+final class Reports: Sendable {
+  private let reports = Mutex<[DeliveryReport]>([])
+
+  var take: @Sendable (DeliveryReport) -> Void { { report in self.reports.withLock { $0.append(report) } } }
+  var all: [DeliveryReport] { reports.withLock { $0 } }
+  var tokens: [UInt64] { all.flatMap(\.tokens) }
+  var failures: [KafkaError] { all.compactMap(\.error) }
+}
+
+/// Waits until something is so, and says whether it came to be.
+func eventually(within limit: Duration = .seconds(15), _ condition: () async throws -> Bool) async throws -> Bool {
+  let deadline = ContinuousClock.now + limit
+  while ContinuousClock.now < deadline {
+    if try await condition() { return true }
+    try await Task.sleep(for: .milliseconds(10))
+  }
+  return try await condition()
+}
+
+/// Reads until the consumer is closed.
+func readAll(_ consumer: Consumer) async throws {
+  for try await _ in consumer.batches {}
+}
