@@ -69,7 +69,9 @@ struct GroupStage {
     let request = SyncGroupRequest(
       groupId: groupId, generationId: generation, memberId: memberId, groupInstanceId: instance,
       protocolType: protocolType, protocolName: protocolName,
-      assignments: assigning.sorted { $0.key < $1.key }.map { .init(memberId: $0, assignment: ByteBuffer(string: $1)) })
+      assignments: assigning.sorted { $0.key < $1.key }.map {
+        .init(memberId: $0, assignment: Self.slice(of: ByteBuffer(string: $1)))
+      })
     perform(shard.sync(request, ticket: ticket, now: now))
     return ticket
   }
@@ -237,7 +239,17 @@ struct GroupStage {
     var writer = MessageWriter()
     writer.writeInt16(1)
     try? ConsumerProtocolSubscription(topics: topics).write(to: &writer, version: 1)
-    return writer.buffer
+    return slice(of: writer.buffer)
+  }
+
+  /// How large the buffer is that a request's byte strings are slices of.
+  static let frameBytes = 32 << 10
+
+  /// Bytes as a request brings them.
+  private static func slice(of bytes: ByteBuffer) -> ByteBuffer {
+    var frame = ByteBufferAllocator().buffer(capacity: frameBytes)
+    frame.writeImmutableBuffer(bytes)
+    return frame.readSlice(length: bytes.readableBytes) ?? ByteBuffer()
   }
 }
 
