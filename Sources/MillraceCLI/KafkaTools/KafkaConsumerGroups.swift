@@ -112,7 +112,13 @@ struct KafkaConsumerGroups: KafkaTool {
       return
     }
     let width = groups.map(\.groupId.count).reduce(15, max) + 10
-    let rows = [("GROUP", "TYPE", "STATE")] + groups.map { ($0.groupId, $0.type ?? "Unknown", $0.state ?? "Unknown") }
+    let rows =
+      [("GROUP", "TYPE", "STATE")]
+      + groups.map { group in
+        // Brokers say `classic`, Kafka's tool `Classic`.
+        let type = group.type.map { $0.prefix(1).uppercased() + $0.dropFirst() }
+        return (group.groupId, type ?? "Unknown", group.state ?? "Unknown")
+      }
     for (group, type, state) in rows {
       var line = group.padded(width)
       if given.has("type") { line += " " + type.padded(20) }

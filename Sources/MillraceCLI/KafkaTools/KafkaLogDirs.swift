@@ -9,7 +9,10 @@ struct KafkaLogDirs: KafkaTool {
   static let definition = ToolDefinition(
     name: "kafka-log-dirs.sh", purpose: "This tool helps to query log directory usage on the specified brokers.",
     options: [
-      .bootstrapServer, .commandConfig,
+      // Not the common one: in this tool --broker-list is no old name for it.
+      ToolOption(
+        "bootstrap-server", argument: .required("server to connect to"), help: ToolOption.bootstrapServer.help),
+      .commandConfig,
       ToolOption("describe", help: "REQUIRED: describe the log directories."),
       ToolOption("topic-list", argument: .required("topic1,topic2"), help: "Only these topics."),
       ToolOption("broker-list", argument: .required("0,1,2"), help: "Only these brokers."),

@@ -1,0 +1,214 @@
+"""Kafka's scripts in tools/, each with the options that people use; test_tutorial.py has the quick start."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+import sandbox
+from broker import ROOT
+from test_tutorial import script
+
+
+@pytest.fixture
+def run(shared_broker):
+    def run(name, *arguments, stdin=None, fails=False):
+        result = script(shared_broker, name + ".sh", "--bootstrap-server", shared_broker.bootstrap,
+                        *map(str, arguments), stdin=stdin, check=not fails)
+        if fails:
+            assert result.returncode > 0, result
+            return result.stdout + result.stderr
+        return result.stdout
+    return run
+
+
+def test_topics(run, topic):
+    run("kafka-topics", "--create", "--topic", topic, "--partitions", 2, "--config", "retention.ms=60000")
+    run("kafka-topics", "--create", "--topic", topic, "--if-not-exists")
+    assert topic in run("kafka-topics", "--list", "--exclude-internal").split()
+    assert topic in run("kafka-topics", "--describe", "--topics-with-overrides")
+    for filter in ("--under-replicated-partitions", "--unavailable-partitions", "--under-min-isr-partitions"):
+        assert topic not in run("kafka-topics", "--describe", filter)
+    run("kafka-topics", "--describe", "--topic", "missing-" + topic, fails=True)
+    run("kafka-topics", "--delete", "--topic", "missing-" + topic, "--if-exists")
+    run("kafka-topics", "--delete", "--topic", topic)
+    run("kafka-topics", "--list", "--create", fails=True)
+
+
+def test_console_producer_and_consumer(run, topic):
+    run("kafka-console-producer", "--topic", topic, "--property", "parse.key=true", "--property", "key.separator=:",
+        "--property", "parse.headers=true", "--property", "headers.delimiter=|", "--compression-codec", "lz4",
+        "--producer-property", "linger.ms=1", "--request-required-acks", "all", "--sync", stdin="h:1|k1:one\nh:2|k2:two\n")
+    read = run("kafka-console-consumer", "--topic", topic, "--from-beginning", "--max-messages", 2,
+               "--property", "print.key=true", "--property", "print.offset=true", "--property", "print.partition=true",
+               "--property", "print.headers=true", "--property", "print.timestamp=true",
+               "--consumer-property", "fetch.max.wait.ms=100", "--isolation-level", "read_committed")
+    first, second = read.splitlines()
+    assert re.fullmatch(r"CreateTime:\d+\tPartition:0\tOffset:0\th:1\tk1\tone", first)
+    assert second.endswith("h:2\tk2\ttwo")
+    assert run("kafka-console-consumer", "--topic", topic, "--partition", 0, "--offset", 1, "--max-messages", 1) == "two\n"
+    assert run("kafka-console-consumer", "--include", topic[:-1] + ".", "--from-beginning", "--timeout-ms", 1500,
+               ).splitlines() == ["one", "two"]
+    run("kafka-console-consumer", "--topic", topic, "--offset", 1, fails=True)
+    run("kafka-console-producer", stdin="one\n", fails=True)
+
+
+def test_consumer_groups(run, topic, tmp_path):
+    group = "g-" + topic
+    groups = lambda *arguments, **given: run("kafka-consumer-groups", *arguments, **given)
+    run("kafka-console-producer", "--topic", topic, stdin="".join(f"{i}\n" for i in range(10)))
+    run("kafka-console-consumer", "--topic", topic, "--group", group, "--from-beginning", "--max-messages", 4)
+
+    def committed():
+        rows = [line.split() for line in groups("--describe", "--group", group).splitlines()]
+        return next((row[3] for row in rows if row[1:2] == [topic]), None)
+
+    assert committed() == "4"
+    assert group in groups("--list").split()
+    assert re.search(rf"^{group}\s+Empty", groups("--list", "--state"), re.M)
+    assert re.search(rf"^{group}\s+Classic", groups("--list", "--type"), re.M)
+    assert re.search(rf"^{group}\s.*Empty", groups("--describe", "--group", group, "--state"), re.M)
+    groups("--describe", "--group", group, "--members", "--verbose")
+    assert topic in groups("--describe", "--all-groups")
+    reset = ["--reset-offsets", "--group", group, "--topic", topic]
+    plan = groups(*reset, "--to-earliest", "--export", "--dry-run")
+    assert committed() == "4"
+    (tmp_path / "plan.csv").write_text(plan)
+    for how, expected in [
+        (["--shift-by", -1], "3"), (["--to-offset", 6], "6"), (["--to-latest"], "10"), (["--by-duration", "PT1H"], "0"),
+        (["--to-datetime", "2030-01-01T00:00:00.000"], "10"), (["--to-current"], "10"),
+        (["--from-file", tmp_path / "plan.csv"], "0"),
+    ]:
+        groups(*reset, *how, "--execute")
+        assert committed() == expected, how
+    groups("--delete-offsets", "--group", group, "--topic", topic)
+    assert committed() in (None, "-")
+    groups("--delete", "--group", group)
+    assert group not in groups("--list").split()
+    assert "does not exist" in groups("--describe", "--group", group, fails=True)
+    groups("--describe", fails=True)
+
+
+def test_configs(run, topic, tmp_path):
+    configs = lambda *arguments, **given: run("kafka-configs", *arguments, **given)
+    run("kafka-topics", "--create", "--topic", topic)
+    configs("--alter", "--topic", topic, "--add-config", "retention.ms=1000,cleanup.policy=[delete,compact]")
+    described = configs("--describe", "--entity-type", "topics", "--entity-name", topic)
+    assert "retention.ms=1000" in described and "cleanup.policy=delete,compact" in described
+    configs("--alter", "--topic", topic, "--delete-config", "retention.ms")
+    assert "retention.ms=1000" not in configs("--describe", "--topic", topic)
+    (tmp_path / "changes").write_text("segment.bytes=2000000\n")
+    configs("--alter", "--topic", topic, "--add-config-file", tmp_path / "changes")
+    assert "segment.bytes=2000000" in configs("--describe", "--topic", topic)
+    assert "log.dirs" in configs("--describe", "--broker", 1, "--all")
+    configs("--describe", "--entity-type", "brokers", "--entity-default")
+    configs("--alter", "--topic", topic, "--add-config", "no.such.config=1", fails=True)
+    configs("--alter", "--topic", topic, "--add-config", "retention.ms=often", fails=True)
+
+
+def test_offsets_records_and_directories(run, topic, tmp_path):
+    run("kafka-console-producer", "--topic", topic, stdin="".join(f"{i}\n" for i in range(10)))
+    offsets = lambda *arguments: run("kafka-get-offsets", *arguments).split()
+    assert offsets("--topic", topic) == [f"{topic}:0:10"]
+    assert offsets("--topic-partitions", f"{topic}:0", "--time", "earliest") == [f"{topic}:0:0"]
+    assert offsets("--topic", topic, "--partitions", 0, "--time", -1) == [f"{topic}:0:10"]
+    assert offsets("--topic", topic, "--time", "max-timestamp") != []
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"version": 1, "partitions": [{"topic": topic, "partition": 0, "offset": 6}]}))
+    assert re.search(rf"partition: {topic}-0\s+low_watermark: 6", run("kafka-delete-records", "--offset-json-file", plan))
+    assert offsets("--topic", topic, "--time", "earliest") == [f"{topic}:0:6"]
+    plan.write_text("{")
+    run("kafka-delete-records", "--offset-json-file", plan, fails=True)
+    text = run("kafka-log-dirs", "--describe", "--topic-list", topic, "--broker-list", 1)
+    described = json.loads(next(line for line in text.splitlines() if line.startswith("{")))
+    assert topic in json.dumps(described)
+    assert "Fetch(1)" in run("kafka-broker-api-versions")
+
+
+def test_perf_tools(run, shared_broker, topic, tmp_path):
+    run("kafka-topics", "--create", "--topic", topic)
+    (tmp_path / "payload").write_text("first\nsecond\n")
+    produced = script(
+        shared_broker, "kafka-producer-perf-test.sh", "--topic", topic, "--num-records", "1000", "--payload-file",
+        str(tmp_path / "payload"), "--throughput", "2000", "--producer-props",
+        f"bootstrap.servers={shared_broker.bootstrap}", "acks=1", "compression.type=zstd").stdout
+    assert "1000 records sent" in produced
+    values = set(run("kafka-console-consumer", "--topic", topic, "--from-beginning", "--max-messages", 100).split())
+    assert values == {"first", "second"}
+    consumed = run("kafka-consumer-perf-test", "--topic", topic, "--messages", 1000, "--hide-header",
+                   "--group", "g-" + topic, "--timeout", 5000)
+    assert "1000" in consumed.replace(" ", "").split(",")
+    assert script(shared_broker, "kafka-producer-perf-test.sh", "--topic", topic, check=False).returncode != 0
+
+
+def test_storage(new_broker, tmp_path):
+    settings = tmp_path / "server.properties"
+    settings.write_text(f"node.id=7\nlog.dirs={tmp_path}/logs\n")
+    cluster = script(None, "kafka-storage.sh", "random-uuid").stdout.strip()
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", cluster)
+    script(None, "kafka-storage.sh", "format", "--standalone", "-t", cluster, "-c", str(settings))
+    assert cluster in script(None, "kafka-storage.sh", "info", "-c", str(settings)).stdout
+    again = script(None, "kafka-storage.sh", "format", "--standalone", "-t", cluster, "-c", str(settings), check=False)
+    assert again.returncode != 0
+    script(None, "kafka-storage.sh", "format", "-t", cluster, "-c", str(settings), "--ignore-formatted")
+    missing = script(
+        None, "kafka-storage.sh", "format", "-t", cluster, "-c", str(tmp_path / "missing"), check=False)
+    assert missing.returncode != 0 and "missing" in missing.stdout + missing.stderr
+
+
+# What is below runs in a sandbox.
+
+TOOLS = dict(os.environ, PATH=f"{ROOT / 'tools'}:{os.environ['PATH']}")
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.05)
+
+
+def answers(port=9092):
+    return subprocess.run(
+        ["kafka-topics.sh", "--list", "--bootstrap-server", f"localhost:{port}"], env=TOOLS, capture_output=True,
+    ).returncode == 0
+
+
+def start_and_stop(directory):
+    """A broker started by script with a file, an override and in the background, and every broker stopped."""
+    (directory / "server.properties").write_text(
+        f"node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://localhost:9093\nlog.dirs={directory}/logs\n"
+        "controller.listener.names=CONTROLLER\n")
+    none = subprocess.run(["kafka-server-stop.sh"], env=TOOLS, capture_output=True, text=True)
+    broker = subprocess.Popen(
+        ["kafka-server-start.sh", "server.properties", "--override", "listeners=PLAINTEXT://localhost:9092"],
+        env=TOOLS, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until(answers)
+    stopped = subprocess.run(["kafka-server-stop.sh"], env=TOOLS, capture_output=True, text=True)
+    status = broker.wait(30)
+    return {"none": [none.returncode, none.stdout + none.stderr], "stop": stopped.returncode, "broker": status,
+            "output": broker.stdout.read()}
+
+
+def test_server_start_and_stop(tmp_path):
+    outcome = sandbox.run("test_scripts", "start_and_stop", tmp_path)
+    assert outcome["none"][0] == 1 and "No kafka server to stop" in outcome["none"][1]
+    assert outcome["stop"] == 0
+    assert outcome["broker"] == 0, outcome["output"]
+
+
+def start_in_the_background(directory):
+    (directory / "server.properties").write_text(f"listeners=PLAINTEXT://localhost:9092\nlog.dirs={directory}/data\n")
+    started = subprocess.run(
+        ["kafka-server-start.sh", "-daemon", "server.properties"], env=TOOLS, cwd=directory, timeout=20).returncode
+    until(answers)
+    stopped = subprocess.run(["kafka-server-stop.sh"], env=TOOLS).returncode
+    until(lambda: not answers())
+    return [started, stopped, "ready" in (directory / "logs" / "kafkaServer.out").read_text()]
+
+
+def test_server_in_the_background(tmp_path):
+    assert sandbox.run("test_scripts", "start_in_the_background", tmp_path) == [0, 0, True]
