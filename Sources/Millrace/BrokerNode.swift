@@ -55,6 +55,9 @@ extension StoreOptions {
       directories: configuration.logDirectories, clusterId: configuration.clusterId, brokerId: configuration.nodeId,
       checkpointIntervalMs: configuration.checkpointIntervalMs,
       onRecovery: { logger.notice("\($0)") },
-      onError: { logger.error("\($0)") })
+      onError: { logger.error("\($0)") },
+      onCondition: { condition in
+        if case .hasRoomAgain = condition { logger.notice("\(condition)") } else { logger.error("\(condition)") }
+      })
   }
 }

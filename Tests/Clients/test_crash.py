@@ -1,5 +1,6 @@
 """kill -9 under load: what was acknowledged is there, once, in order, and the idempotent producer carries on."""
 
+import os
 import random
 import threading
 import time
@@ -13,7 +14,7 @@ PARTITIONS = 3
 class Load:
     """An idempotent producer that never stops, and what was acknowledged to it, per partition in order."""
 
-    def __init__(self, bootstrap, topic):
+    def __init__(self, bootstrap, topic, padding=0):
         self.acknowledged = [[] for _ in range(PARTITIONS)]
         self.failures = []
         self.sent = 0
@@ -23,6 +24,7 @@ class Load:
             "message.timeout.ms": 120_000, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
             "retry.backoff.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 20_000})
         self.topic = topic
+        self.padding = padding
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
@@ -35,8 +37,9 @@ class Load:
     def run(self):
         while not self.stopping.is_set():
             try:
+                key = os.urandom(self.padding) if self.padding else None
                 self.producer.produce(
-                    self.topic, b"%d" % self.sent, partition=self.sent % PARTITIONS, on_delivery=self.delivered)
+                    self.topic, b"%d" % self.sent, key, partition=self.sent % PARTITIONS, on_delivery=self.delivered)
                 self.sent += 1
             except BufferError:
                 self.producer.poll(0.01)
@@ -58,7 +61,7 @@ def read_all(bootstrap, topic, partition):
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
     records = []
     while True:
-        for message in consumer.consume(5000, 5):
+        for message in consumer.consume(5000, 0.5):
             if message.error() is not None:
                 assert message.error().name() == "_PARTITION_EOF", message.error()
                 consumer.close()

@@ -195,8 +195,11 @@ import Testing
       #expect(workspace.bytes("00000000000000000000.log").count == batch(["a"]).count)
       #expect(try log.values().map(\.value) == ["a"])
     }
+    // Told once, not for each refusal.
+    #expect(workspace.conditions.all.count == 1)
     faulty.heal()
     #expect(try log.append(batch(["b"])).baseOffset == 1)
+    #expect(workspace.conditions.all.dropFirst() == [.hasRoomAgain(directory: workspace.path)])
     try log.settle()
     #expect(try log.values().map(\.value) == ["a", "b"])
     store.close(nowMs: workspace.now)

@@ -54,10 +54,11 @@ extension PartitionLog {
         )
       }
     } catch {
-      if error.endsWriting, isOffline.load(ordering: .acquiring) { fail(error) }
+      if error.endsWriting, isOffline.load(ordering: .acquiring) { fail(error) } else { home.noteRefusal(error) }
       throw error
     }
     guard !result.isDuplicate else { return result }
+    home.noteRoom()
     home.noteChange(self, byteCount: batch.count)
     if isBuffered {
       noteUnflushed(records: Int64(header.recordCount), nowMs: nowMs, config: config, didRoll: didRoll)

@@ -138,7 +138,8 @@ package final class PartitionLog: Sendable {
   func fail(_ error: LogError) {
     isOffline.store(true, ordering: .releasing)
     if case .storage(let cause) = error, cause.isFailedFlush { markFailedFlush() }
-    let callbacks = waiting.withLock { $0.waiters.fail(error) }
+    let (isFirst, callbacks) = waiting.withLock { ($0.waiters.failure == nil, $0.waiters.fail(error)) }
+    if isFirst, case .storage = error { home.options.onCondition(.offline(id, error)) }
     for callback in callbacks { callback(.failure(error)) }
   }
 

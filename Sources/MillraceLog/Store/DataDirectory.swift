@@ -21,6 +21,8 @@ final class DataDirectory: Sendable {
   /// Woken when a checkpoint is due by bytes.
   let wakeUp: WakeUp
   let wasCleanlyStopped: Bool
+  /// A write was refused for want of room, and none has succeeded since.
+  private let isFull = Atomic<Bool>(false)
 
   /// What was renamed out of the way, and when it goes.
   struct Removal: Sendable {
@@ -58,6 +60,18 @@ final class DataDirectory: Sendable {
     }
     let bytes = bytesSinceCheckpoint.add(Int64(byteCount), ordering: .relaxed).newValue
     if bytes >= options.checkpointBytes, bytes - Int64(byteCount) < options.checkpointBytes { wakeUp.signal() }
+  }
+
+  /// Says once that there is no room, however many writes are refused.
+  func noteRefusal(_ error: LogError) {
+    guard case .storage(let cause) = error, cause.isOutOfSpace else { return }
+    if !isFull.exchange(true, ordering: .relaxed) { options.onCondition(.outOfSpace(directory: path, cause)) }
+  }
+
+  /// A write succeeded.
+  func noteRoom() {
+    guard isFull.load(ordering: .relaxed), isFull.exchange(false, ordering: .relaxed) else { return }
+    options.onCondition(.hasRoomAgain(directory: path))
   }
 
   var isCheckpointDueByBytes: Bool {

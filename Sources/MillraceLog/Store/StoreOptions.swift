@@ -22,13 +22,16 @@ package struct StoreOptions: Sendable {
   package var onRecovery: @Sendable (RecoveryReport) -> Void
   /// Told of background work on the disk that failed.
   package var onError: @Sendable (LogError) -> Void
+  /// Told when writing stops being possible somewhere, and when it is possible again.
+  package var onCondition: @Sendable (StoreCondition) -> Void
 
   package init(
     directories: [String], fileSystem: any FileSystem = PosixFileSystem(), clusterId: String? = nil,
     brokerId: Int32 = 1, checkpointIntervalMs: Int64 = 10_000, checkpointBytes: Int64 = 256 << 20,
     openFileLimit: Int? = nil, flushPolicy: FlushPolicy = .automatic, hasThreads: Bool = true,
     onRecovery: @escaping @Sendable (RecoveryReport) -> Void = { _ in },
-    onError: @escaping @Sendable (LogError) -> Void = { _ in }
+    onError: @escaping @Sendable (LogError) -> Void = { _ in },
+    onCondition: @escaping @Sendable (StoreCondition) -> Void = { _ in }
   ) {
     self.directories = directories
     self.fileSystem = fileSystem
@@ -41,10 +44,33 @@ package struct StoreOptions: Sendable {
     self.hasThreads = hasThreads
     self.onRecovery = onRecovery
     self.onError = onError
+    self.onCondition = onCondition
   }
 
   /// A quarter of what the process may open, the rest is for sockets; never more than helps.
   var segmentFileLimit: Int {
     openFileLimit ?? min(OpenFileCache.defaultLimit, PosixFileSystem.openFileLimit / 4)
+  }
+}
+
+/// What an operator has to know of the disks, said once each time it begins or ends.
+package enum StoreCondition: Sendable, Equatable {
+  /// Writes to the directory are refused until there is room; nothing that was acknowledged is touched.
+  case outOfSpace(directory: String, StorageError)
+  case hasRoomAgain(directory: String)
+  /// A write or a flush failed, so nothing is written to the partition any more until the broker is started again.
+  case offline(PartitionID, LogError)
+}
+
+extension StoreCondition: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .outOfSpace(let directory, let error):
+      "no space left for the data directory \(directory): writes are refused with KAFKA_STORAGE_ERROR until there is "
+        + "room, reads go on (\(error))"
+    case .hasRoomAgain(let directory): "the data directory \(directory) has room again and takes writes"
+    case .offline(let partition, let error):
+      "partition \(partition) takes no more writes, reads go on; start the broker again once the disk is well (\(error))"
+    }
   }
 }

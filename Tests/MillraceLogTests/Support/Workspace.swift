@@ -14,6 +14,7 @@ final class Workspace {
   var openFileLimit: Int?
   let reports = Collected<RecoveryReport>()
   let errors = Collected<LogError>()
+  let conditions = Collected<StoreCondition>()
   let topicId = TopicID(high: 0x1234_5678_9abc_4ef0, low: 0x8000_0000_0000_0001)
   let now = Wallclock.nowMs
 
@@ -29,7 +30,7 @@ final class Workspace {
       directories: directories ?? [path], fileSystem: fileSystem, checkpointIntervalMs: checkpointIntervalMs,
       checkpointBytes: checkpointBytes,
       openFileLimit: openFileLimit, hasThreads: hasThreads, onRecovery: { [reports] in reports.add($0) },
-      onError: { [errors] in errors.add($0) })
+      onError: { [errors] in errors.add($0) }, onCondition: { [conditions] in conditions.add($0) })
   }
 
   func open() throws -> LogStore { try LogStore.open(options(), nowMs: now) }
