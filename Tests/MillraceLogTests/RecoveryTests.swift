@@ -247,4 +247,43 @@ import Testing
     #expect(!workspace.exists(".flush-failed"))
     store.close(nowMs: workspace.now)
   }
+
+  @Test func `epochs before the first that was recorded are read from the log`() throws {
+    let workspace = Workspace()
+    var store = try workspace.open()
+    var log = try workspace.log(store, config)
+    for epoch in [2, 2, 2, 5] { try log.append(batch(["a"]), epoch: Int32(epoch)) }
+    try log.settle()
+    store.checkpoint()
+    workspace.crash(store)
+    // As after a start of the log that a crash took back.
+    workspace.write(Array("0\n1\n5 3\n".utf8), "leader-epoch-checkpoint")
+    store = try workspace.open()
+    log = try workspace.log(store, config)
+    #expect((0..<4).map { log.leaderEpoch(of: $0) } == [2, 2, 2, 5])
+    store.close(nowMs: workspace.now)
+  }
+
+  @Test func `holes among segments before the start of the log take nothing from behind it`() throws {
+    let workspace = Workspace()
+    workspace.hasThreads = false
+    let config = LogConfig(segmentBytes: 300, fileDeleteDelayMs: 0)
+    var store = try workspace.open()
+    var log = try workspace.log(store, config)
+    for index in 0..<20 { try log.append(batch(["\(index)"])) }
+    store.commit()
+    let bases = try log.currentView().segments.map(\.baseOffset)
+    #expect(bases.count > 4)
+    _ = try log.deleteRecords(before: bases[3] + 1, nowMs: workspace.now)
+    let files = workspace.files.filter { !$0.hasPrefix(FileNames.name(bases[1], .log).prefix(20)) }
+      .map { ($0, workspace.bytes($0)) }
+    _ = store.enforceRetention(nowMs: workspace.now - (1 << 40))
+    workspace.crash(store)
+    // The renames of all but one segment were lost.
+    for (name, bytes) in files { workspace.write(bytes, name) }
+    store = try workspace.open()
+    log = try workspace.log(store, config)
+    #expect(try log.values().map(\.offset) == Array((bases[3] + 1)..<20))
+    store.close(nowMs: workspace.now)
+  }
 }

@@ -217,4 +217,17 @@ import Testing
           == nil)
     }
   }
+
+  @Test func `a read_committed plan that ends where unstable records begin says where to go on`() throws {
+    let store = try workspace.open()
+    let log = try workspace.log(store, LogConfig(indexIntervalBytes: 1))
+    try log.append(batch(["settled", "both"]))
+    try data(log, 7, 0)
+    try log.settle()
+    // The unstable batch has an index entry, which this reader must not follow.
+    let plan = try plan(log, maxBytes: 1)
+    #expect(plan.byteCount == batch(["settled", "both"]).count)
+    #expect(plan.nextOffset == 2)
+    store.close(nowMs: workspace.now)
+  }
 }

@@ -81,6 +81,7 @@ extension PartitionLog {
     try upkeep.withLock { (_) throws(LogError) in
       try writer.withLock { (slot) throws(LogError) in
         guard let writer = slot else { return }
+        try writer.preserveProducers()
         discardSegments(writer, config: config, nowMs: nowMs)
       }
     }

@@ -202,6 +202,20 @@ final class LogWriter: @unchecked Sendable {
     }
   }
 
+  /// Makes the snapshot at the start of the first segment that stays durable. Of producers whose batches are all in
+  /// segments that go, nothing else would tell after a power cut.
+  func preserveProducers() throws(LogError) {
+    guard let first = segments.last(where: { $0.baseOffset <= logStartOffset })?.baseOffset,
+      first > segments[0].baseOffset, snapshots.contains(first)
+    else { return }
+    do {
+      let file = try fileSystem.open(directory.path(first, .snapshot), .readWrite)
+      defer { fileSystem.close(file) }
+      try fileSystem.synchronize(file)
+      try fileSystem.synchronizeDirectory(directory.path)
+    } catch { throw .storage(error) }
+  }
+
   func removeSnapshots(where isSuperfluous: (Int64) -> Bool) {
     let all = snapshots
     for offset in all where isSuperfluous(offset) {

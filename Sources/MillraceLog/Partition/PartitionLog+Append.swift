@@ -98,7 +98,10 @@ extension PartitionLog {
       guard writer.active.size > 0 else { return }
       let closed = writer.active
       writer.roll(nowMs: nowMs, config: config)
+      // The segments before it may go before it is written: the name of its file then says where the log goes on.
+      let created = try? writer.active.log.open(.create)
       view.withLock { view in
+        if created != nil { view?.directoryChanged = true }
         view?.segments = writer.segments
         view?.end = writer.end
         view?.closedSegments.append(closed)

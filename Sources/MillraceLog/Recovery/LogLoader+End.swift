@@ -14,6 +14,11 @@ extension LogLoader {
     // A partition may be younger than the last checkpoint.
     if known.recoveryPoint == nil, segments.count > 1 { report.findings.append(.noRecoveryPoint) }
     trustedOffset = known.recoveryPoint ?? segments[0].baseOffset
+    // A crash may have kept some of the segments that were being removed, with holes between them: what follows such a
+    // hole is cut only where the log goes on.
+    if let start = known.logStartOffset, let segment = segments.last(where: { $0.baseOffset <= start }) {
+      trustedOffset = max(trustedOffset, segment.baseOffset)
+    }
     let builder = try recover()
     if let recoveryPoint = known.recoveryPoint, endOffset < recoveryPoint {
       report.findings.append(.missing(from: endOffset, to: recoveryPoint))

@@ -11,18 +11,21 @@ extension LogLoader {
     do { content = try fileSystem.contents(of: path) } catch { throw .storage(error) }
     var hasChanged = false
     var epochs: LeaderEpochs
-    if let stored = content.flatMap({ LeaderEpochs(fileContent: $0) }) {
+    let stored = content.flatMap { LeaderEpochs(fileContent: $0) }
+    // A start that was not recorded before a crash may lie before the first epoch that was.
+    if let stored, stored.epoch(of: logStart) != nil || stored.entries.isEmpty || logStart == endOffset {
       epochs = stored
     } else {
       epochs = LeaderEpochs()
-      if content != nil { report.findings.append(.leaderEpochsUnusable(path: path)) }
+      if content != nil, stored == nil { report.findings.append(.leaderEpochsUnusable(path: path)) }
       for (index, segment) in segments.enumerated() where segment.baseOffset < trustedOffset {
         hasChanged = try addEpochs(of: segment, before: segments.dropFirst(index + 1).first, to: &epochs) || hasChanged
       }
     }
-    hasChanged = epochs.truncate(to: endOffset) || hasChanged
+    // Past what was trusted the file may speak of bytes that are others by now.
+    hasChanged = epochs.truncate(to: min(trustedOffset, endOffset)) || hasChanged
     hasChanged = epochs.removeBefore(logStart) || hasChanged
-    for segment in segments where segment.baseOffset >= trustedOffset || segment === segments.last {
+    for segment in segments where following(segment) > trustedOffset {
       hasChanged = try addEpochs(of: segment, from: trustedOffset, to: &epochs) || hasChanged
     }
     return (epochs, hasChanged)
@@ -66,8 +69,11 @@ extension LogLoader {
       snapshots.removeAll { $0 == offset }
     }
     // Snapshots past what was trusted describe bytes that may be others by now.
-    for offset in snapshots where offset > max(trustedOffset, replayFrom) { remove(.snapshot, offset) }
-    snapshots.removeAll { $0 > max(trustedOffset, replayFrom) }
+    let untrusted = snapshots.filter { $0 > max(trustedOffset, replayFrom) }
+    for offset in untrusted { remove(.snapshot, offset) }
+    snapshots.removeLast(untrusted.count)
+    // Nor may they come back with a power cut, when the log has grown past them.
+    if !untrusted.isEmpty { try LogError.wrap(try fileSystem.synchronizeDirectory(directory.path)) }
 
     for (id, state) in table.producers {
       if let start = state.transactionStart, let position = try position(of: start) {

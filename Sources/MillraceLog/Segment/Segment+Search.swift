@@ -69,7 +69,9 @@ extension Segment {
   ) throws(LogError) -> LogPosition {
     try checkIndexes()
     var from = start
-    if let found = try index.last(where: { Int64($0.position) <= end })?.entry, Int64(found.position) > start.position,
+    // At the limit begins what this reader may not see, not even to learn its offset.
+    if let found = try index.last(where: { Int64($0.position) <= end && Int64($0.position) < limit })?.entry,
+      Int64(found.position) > start.position,
       try isTrue(found)
     {
       from = LogPosition(offset: -1, segment: baseOffset, position: Int64(found.position))

@@ -65,10 +65,13 @@ extension LogStore {
 
   private static func createDirectories(_ path: String, _ fileSystem: any FileSystem) throws(StorageError) {
     if try fileSystem.status(of: path) != nil { return }
-    if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash != path.startIndex {
-      try createDirectories(String(path[..<slash]), fileSystem)
+    var parent = "."
+    if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) {
+      parent = slash == path.startIndex ? "/" : String(path[..<slash])
+      if slash != path.startIndex { try createDirectories(parent, fileSystem) }
     }
     try fileSystem.createDirectory(path)
+    try fileSystem.synchronizeDirectory(parent)
   }
 
   /// Reads `meta.properties` of every directory and writes it where there is none. Returns the cluster's id.

@@ -159,6 +159,9 @@ package final class LogStore: Sendable {
     defer { fileSystem.close(file) }
     let content = PartitionMetadata.encode(topicId)
     try content.withBytes { (bytes) throws(StorageError) in try fileSystem.write(file, bytes, at: 0) }
+    // So that the first segment has a name that is durable: were it lost while a later one is there, the log would seem
+    // to begin with that one.
+    fileSystem.close(try fileSystem.open("\(path)/\(FileNames.name(0, .log))", .create))
     guard flushed else { return }
     try fileSystem.synchronize(file)
     try fileSystem.synchronizeDirectory(path)
