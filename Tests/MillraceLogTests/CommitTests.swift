@@ -206,6 +206,24 @@ import Testing
     #expect(try LogInspector(directory: "\(workspace.path)/orders-0").verify().isClean)
   }
 
+  @Test func `a segment that was begun and found no room takes the next batch that finds some`() throws {
+    let store = try workspace.open()
+    let log = try workspace.log(store)
+    let old = Int64(1_700_000_000_000)
+    try log.append(batch(["a"], timestamp: old))
+    faulty.fail(.write, ".log", ENOSPC)
+    // Old enough for the segment to roll before the write.
+    #expect(throws: LogError.self) { try log.append(batch(["lost"], timestamp: old + 30 * 24 * 3_600_000)) }
+    faulty.heal()
+    try log.append(batch(["b"], timestamp: old + 30 * 24 * 3_600_000))
+    try log.settle()
+    #expect(try log.values().map(\.value) == ["a", "b"])
+    #expect(try log.values(from: 1).map(\.value) == ["b"])
+    #expect(workspace.exists("00000000000000000001.log"))
+    store.close(nowMs: workspace.now)
+    #expect(try LogInspector(directory: "\(workspace.path)/orders-0").verify().isClean)
+  }
+
   @Test func `a log without room for its indexes goes on, and recovers without room`() throws {
     let config = LogConfig(segmentBytes: 10_000, indexIntervalBytes: 1)
     var store = try workspace.open()

@@ -20,7 +20,7 @@ extension PartitionLog {
   /// with the result's `lastOffset + 1`; for a duplicate too).
   package func append(
     _ batch: UnsafeRawBufferPointer, header: BatchHeader, leaderEpoch: Int32, nowMs: Int64,
-    origin: AppendOrigin = .client
+    origin: AppendOrigin = .client, transaction: TransactionGuard = .unchecked
   ) throws(LogError) -> AppendResult {
     precondition(batch.count == header.sizeInBytes, "the batch is not the one whose header this is")
     let config = self.config
@@ -34,7 +34,7 @@ extension PartitionLog {
       (result, raised) = try writer.withLock { (slot) throws(LogError) in
         let writer = try opened(&slot, nowMs: nowMs)
         if let error = offlineError { throw error }
-        if let duplicate = try writer.producers.check(header, origin: origin) {
+        if let duplicate = try writer.producers.check(header, origin: origin, transaction) {
           return (AppendResult(duplicateOf: duplicate, writer.logStartOffset, config), nil)
         }
         if let marker { try writer.producers.check(marker, header) }
@@ -76,9 +76,10 @@ extension PartitionLog {
     view.withLock { current -> Int64? in
       guard var view = current.take() else { return nil }
       defer { current = view }
-      if appended.didRoll {
+      // By this append, or by one before it that rolled and then found no room to write.
+      if let last = view.segments.last, last.baseOffset != writer.active.baseOffset {
         view.segments = writer.segments
-        view.closedSegments.append(view.segments[view.segments.count - 2])
+        view.closedSegments.append(last)
       }
       if appended.isFirstOfSegment { view.directoryChanged = true }
       view.end = writer.end

@@ -17,6 +17,9 @@ package enum AppendOrigin: Sendable {
 
 struct ProducerTable: Sendable {
   private(set) var producers: [Int64: ProducerState]
+  /// Who may be about to begin a transaction; see `TransactionGuard`.
+  var verifications: [Int64: UInt64] = [:]
+  var lastToken: UInt64 = 0
 
   init() {
     producers = [:]
@@ -36,19 +39,28 @@ struct ProducerTable: Sendable {
   // MARK: Before the append
 
   /// Whether the batch may be appended. Returns the batch that it is a duplicate of.
-  func check(_ header: BatchHeader, origin: AppendOrigin) throws(LogError) -> AppendedBatch? {
+  func check(
+    _ header: BatchHeader, origin: AppendOrigin, _ transaction: TransactionGuard = .unchecked
+  ) throws(LogError) -> AppendedBatch? {
     guard header.hasProducerId else { return nil }
     let id = header.producerId
-    guard let state = producers[id] else { return nil }
+    guard let state = producers[id] else {
+      try check(header, guardedBy: transaction)
+      return nil
+    }
     if origin == .client, !header.isControl, state.epoch == header.producerEpoch,
       let duplicate = state.duplicate(firstSequence: header.baseSequence, lastSequence: header.lastSequence)
     {
       return duplicate
     }
-    if header.producerEpoch < state.epoch {
+    let isTooOld =
+      header.isControl && transaction == .raisedEpoch
+      ? header.producerEpoch <= state.epoch : header.producerEpoch < state.epoch
+    if isTooOld {
       throw .invalidProducerEpoch(producerId: id, current: state.epoch, found: header.producerEpoch)
     }
     guard !header.isControl else { return nil }
+    try check(header, guardedBy: transaction)
     if origin == .client { try checkSequence(header, state) }
     if state.transactionStart != nil, !header.isTransactional { throw .invalidTransactionState(producerId: id) }
     return nil
@@ -86,6 +98,7 @@ struct ProducerTable: Sendable {
     let batch = AppendedBatch(
       lastSequence: header.lastSequence, lastOffset: header.lastOffset, offsetDelta: header.lastOffsetDelta,
       timestamp: header.maxTimestamp)
+    if header.isTransactional, !verifications.isEmpty { verifications[header.producerId] = nil }
     return producers[header.producerId, default: ProducerState(epoch: header.producerEpoch)].add(
       batch, header, nowMs: nowMs)
   }
@@ -100,6 +113,7 @@ struct ProducerTable: Sendable {
     state.lastSeenMs = nowMs
     state.transactionStart = nil
     producers[header.producerId] = state
+    verifications[header.producerId] = nil
     return wasOpen
   }
 
