@@ -16,6 +16,8 @@ package final class Broker: Sendable {
   package let topics = TopicTable()
   package let catalog: CatalogRuntime
   package let groups: GroupRuntime
+  package let transactions: TransactionRuntime
+  let transactionalWrites = TransactionalWrites()
   package let advertised = AdvertisedListeners()
   package let housekeeping: Housekeeping
   package let fetchSessions: FetchSessionCache
@@ -35,8 +37,12 @@ package final class Broker: Sendable {
       config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
       timers: timers, clock: clock, logger: logger)
     housekeeping = Housekeeping(store: store, configuration: configuration, clock: clock, logger: logger)
+    transactions = TransactionRuntime(
+      configuration: configuration, catalog: catalog, groups: groups, topics: topics, timers: timers, clock: clock,
+      logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
     groups.follow(catalog)
+    transactions.follow(catalog)
   }
 
   /// Replays the metadata and opens the topics; returns when they can be served.
@@ -46,12 +52,15 @@ package final class Broker: Sendable {
     if let topic = topics.topic(named: GroupRuntime.topicName) { groups.adopt(topic, isNew: false) }
     groups.expireOffsetsRegularly()
     housekeeping.start()
+    transactions.begin()
+    if let topic = topics.topic(named: TransactionRuntime.topicName) { transactions.adopt(topic, isNew: false) }
   }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not
   /// look for damage. Requests must have ended before.
   package func stop() {
     housekeeping.stop()
+    transactions.stop()
     groups.stop()
     timers.stop()
     catalog.stop()

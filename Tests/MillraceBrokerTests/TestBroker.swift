@@ -50,9 +50,10 @@ final class TestBroker: Sendable {
     let outcome = await withCheckedContinuation { continuation in
       broker.handle(frame, from: connection ?? self.connection, Slot(continuation))
     }
-    guard case .respond(var response) = outcome else { throw UnexpectedOutcome("\(outcome)") }
-    response.bytes.moveReaderIndex(forwardBy: 4)
-    let (correlationId, answer) = try decodeResponse(to: R.self, version: version, response.bytes)
+    guard case .respond(let response) = outcome else { throw UnexpectedOutcome("\(outcome)") }
+    var bytes = try response.whole()
+    bytes.moveReaderIndex(forwardBy: 4)
+    let (correlationId, answer) = try decodeResponse(to: R.self, version: version, bytes)
     #expect(correlationId == 7)
     return answer
   }
@@ -64,6 +65,7 @@ final class TestBroker: Sendable {
     broker.housekeeping.stop()
     broker.timers.stop()
     broker.store.abandon()
+    broker.transactions.stop()
     broker.catalog.stop()
   }
 
@@ -81,6 +83,21 @@ final class TestBroker: Sendable {
       #expect(continuation != nil, "a slot is filled once")
       continuation?.resume(returning: outcome)
     }
+  }
+}
+
+extension OutgoingResponse {
+  /// As it goes over the wire, with the batches from the log in their places.
+  func whole() throws -> ByteBuffer {
+    var rest = bytes
+    var whole = ByteBuffer()
+    for splice in splices.sorted(by: { $0.offset < $1.offset }) {
+      let done = bytes.readableBytes - rest.readableBytes
+      if var head = rest.readSlice(length: splice.offset - done) { whole.writeBuffer(&head) }
+      whole.writeBytes(try splice.plan.load())
+    }
+    whole.writeBuffer(&rest)
+    return whole
   }
 }
 

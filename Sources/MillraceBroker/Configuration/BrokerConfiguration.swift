@@ -109,6 +109,12 @@ package struct BrokerConfiguration: Sendable {
   package let transactionMaxTimeoutMs: Int32
   /// `transactional.id.expiration.ms`
   package let transactionalIdExpirationMs: Int64
+  /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`
+  package let transactionAbortIntervalMs: Int64
+  /// `transaction.remove.expired.transaction.cleanup.interval.ms`
+  package let transactionExpiryIntervalMs: Int64
+  /// `add.partitions.to.txn.retry.backoff.max.ms`
+  package let transactionWaitMaxMs: Int64
   /// `transaction.state.log.num.partitions`
   package let transactionTopicPartitionCount: Int32
   /// `transaction.state.log.segment.bytes`
@@ -173,6 +179,11 @@ package struct BrokerConfiguration: Sendable {
 
     transactionMaxTimeoutMs = reader.int32("transaction.max.timeout.ms")
     transactionalIdExpirationMs = Int64(reader.integer("transactional.id.expiration.ms"))
+    transactionAbortIntervalMs = Int64(
+      reader.integer("transaction.abort.timed.out.transaction.cleanup.interval.ms"))
+    transactionExpiryIntervalMs = Int64(
+      reader.integer("transaction.remove.expired.transaction.cleanup.interval.ms"))
+    transactionWaitMaxMs = Int64(reader.integer("add.partitions.to.txn.retry.backoff.max.ms"))
     transactionTopicPartitionCount = reader.int32("transaction.state.log.num.partitions")
     transactionTopicSegmentBytes = reader.int32("transaction.state.log.segment.bytes")
 

@@ -114,6 +114,12 @@ package final class CatalogRuntime: Sendable {
   /// What ApiVersions says of features.
   package var features: FeatureSummary { state.withLock { $0.catalog.features } }
 
+  /// The level of the feature transaction.version.
+  package var transactionVersion: Int16 { state.withLock { $0.catalog.transactionVersion } }
+
+  /// `transaction.partition.verification.enable`
+  package var verifiesTransactionPartitions: Bool { state.withLock { $0.catalog.verifiesTransactionPartitions } }
+
   /// How far the journal is, for DescribeQuorum.
   package var journalOffsets: LogOffsets? { state.withLock { $0.journal }?.log.offsets }
 

@@ -48,11 +48,11 @@ extension GroupRuntime {
   }
 
   package func fetchOffsets(
-    _ request: OffsetFetchRequest.OffsetFetchRequestGroup,
+    _ request: OffsetFetchRequest.OffsetFetchRequestGroup, requireStable: Bool,
     _ answer: @escaping @Sendable (Result<OffsetFetchResponse.OffsetFetchResponseGroup, ErrorCode>) -> Void
   ) {
     guard let shard = shard(for: request.groupId) else { return answer(.failure(.notCoordinator)) }
-    shard.read({ $0.fetchOffsets(request) }, then: answer)
+    shard.read({ $0.fetchOffsets(request, requireStable: requireStable) }, then: answer)
   }
 
   package func deleteOffsets(

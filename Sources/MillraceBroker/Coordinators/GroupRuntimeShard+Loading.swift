@@ -34,11 +34,13 @@ extension GroupRuntimeShard {
         guard let key = fact.key else { return }
         do {
           guard let record = try GroupRecord.decode(key: key, value: fact.value) else { return }
-          shard.replay(record)
+          shard.replay(record, producerId: fact.producerId)
           recordCount += 1
         } catch {
           reportDamage(offset, "\(error)")
         }
+      } ended: { producerId, isCommit in
+        shard.endTransaction(producerId: producerId, isCommit: isCommit)
       } damaged: { offset, reason in
         reportDamage(offset, reason)
       }

@@ -165,7 +165,9 @@ final class GroupRuntimeShard: Sendable {
   }
 
   /// Under the lock: journals the decision and collects what follows from it.
-  func perform(_ decision: GroupDecision, _ now: Moment, _ state: inout State) -> Effects {
+  func perform(
+    _ decision: GroupDecision, _ now: Moment, _ state: inout State, producer: Journal.Producer? = nil
+  ) -> Effects {
     var effects = Effects(
       through: state.journalEnd, incarnation: state.incarnation, alarms: decision.timers, notices: decision.notices,
       now: now)
@@ -181,7 +183,7 @@ final class GroupRuntimeShard: Sendable {
     }
     guard !decision.records.isEmpty else { return effects }
     do {
-      state.journalEnd = try append(decision.records, nowMs: now.wallMs)
+      state.journalEnd = try append(decision.records, nowMs: now.wallMs, producer)
       effects.through = state.journalEnd
     } catch {
       effects.failure = (Self.code(for: error), drop(&state))
@@ -194,7 +196,7 @@ final class GroupRuntimeShard: Sendable {
 
   /// Large decisions (a group with very many offsets is deleted) are cut into several batches. That is harmless: each
   /// fact stands for itself, and nobody is told of any before all of them are durable.
-  private func append(_ records: [GroupRecord], nowMs: Int64) throws -> Int64 {
+  private func append(_ records: [GroupRecord], nowMs: Int64, _ producer: Journal.Producer?) throws -> Int64 {
     var end: Int64 = 0
     var batch: [Journal.Fact] = []
     var byteCount = 0
@@ -203,12 +205,12 @@ final class GroupRuntimeShard: Sendable {
       batch.append(Journal.Fact(key: key, value: value))
       byteCount += key.readableBytes + (value?.readableBytes ?? 0)
       if byteCount >= Self.batchByteCount {
-        end = try journal.append(batch, nowMs: nowMs)
+        end = try journal.append(batch, nowMs: nowMs, producer: producer)
         batch.removeAll()
         byteCount = 0
       }
     }
-    return batch.isEmpty ? end : try journal.append(batch, nowMs: nowMs)
+    return batch.isEmpty ? end : try journal.append(batch, nowMs: nowMs, producer: producer)
   }
 
   func complete(_ effects: Effects) {

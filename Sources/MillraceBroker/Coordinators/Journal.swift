@@ -22,16 +22,29 @@ package struct Journal: Sendable {
   package struct Fact: Sendable {
     package var key: ByteBuffer?
     package var value: ByteBuffer?
+    /// When read: whose transaction it is part of.
+    package var producerId: Int64?
 
-    package init(key: ByteBuffer? = nil, value: ByteBuffer?) {
+    package init(key: ByteBuffer? = nil, value: ByteBuffer?, producerId: Int64? = nil) {
       self.key = key
       self.value = value
+      self.producerId = producerId
     }
+  }
+
+  /// The producer whose transaction a batch of facts is part of.
+  package struct Producer: Sendable {
+    var id: Int64
+    var epoch: Int16
+    /// What has to be true of the transaction.
+    var transaction: TransactionGuard
+
+    var fields: BatchFields { BatchFields(producerId: id, producerEpoch: epoch, isTransactional: true) }
   }
 
   /// Appends facts as one batch and returns the offset behind them. They are durable when the log says so
   /// (`log.whenDurable(through:)`), and have to be applied at once.
-  package func append(_ facts: [Fact], nowMs: Int64) throws(LogError) -> Int64 {
+  package func append(_ facts: [Fact], nowMs: Int64, producer: Producer? = nil) throws(LogError) -> Int64 {
     precondition(!facts.isEmpty, "a batch has at least one record")
     var builder = BatchBuilder()
     for fact in facts {
@@ -41,15 +54,28 @@ package struct Journal: Sendable {
     }
     let batch: [UInt8]
     do {
-      batch = try builder.build()
+      batch = try builder.build(producer?.fields ?? BatchFields())
     } catch {
       preconditionFailure("an uncompressed batch cannot fail to compress: \(error)")
     }
+    return try append(batch, nowMs: nowMs, producer?.transaction ?? .unchecked)
+  }
+
+  /// Appends the outcome of a producer's transaction.
+  package func append(_ marker: TransactionMarker, nowMs: Int64) throws(LogError) -> Int64 {
+    try append(marker.batch(nowMs: nowMs), nowMs: nowMs, marker.guard)
+  }
+
+  private func append(
+    _ batch: [UInt8], nowMs: Int64, _ transaction: TransactionGuard
+  ) throws(LogError) -> Int64 {
     let result = batch.withUnsafeBytes { bytes -> Result<AppendResult, LogError> in
       do throws(LogError) {
         guard let header = try? BatchHeader(parsing: bytes) else { throw .invalidBatch }
         return .success(
-          try log.append(bytes, header: header, leaderEpoch: leaderEpoch, nowMs: nowMs, origin: .coordinator))
+          try log.append(
+            bytes, header: header, leaderEpoch: leaderEpoch, nowMs: nowMs, origin: .coordinator,
+            transaction: transaction))
       } catch {
         return .failure(error)
       }
@@ -57,10 +83,12 @@ package struct Journal: Sendable {
     return try result.get().lastOffset + 1
   }
 
-  /// Calls `body` with every fact from the start of the log, in order. A batch that cannot be read loses what it said:
-  /// `damaged` is told where, and the replay goes on behind it, or where the index next knows a batch.
+  /// Calls `body` with every fact from the start of the log, in order, and `ended` with every outcome of a transaction in
+  /// between. A batch that cannot be read loses what it said: `damaged` is told where, and the replay goes on behind it,
+  /// or where the index next knows a batch.
   package func replay(
     _ body: (_ fact: Fact, _ offset: Int64, _ timestamp: Int64) -> Void,
+    ended: (_ producerId: Int64, _ isCommit: Bool) -> Void = { _, _ in },
     damaged: (_ offset: Int64, _ reason: String) -> Void
   ) throws(LogError) {
     var offset = log.offsets.logStartOffset
@@ -81,7 +109,7 @@ package struct Journal: Sendable {
       }
       if plan.isEmpty { return }
       let bytes = try plan.load()
-      let broken = bytes.withUnsafeBytes { Self.replay($0, from: offset, body, damaged) }
+      let broken = bytes.withUnsafeBytes { Self.replay($0, from: offset, body, ended, damaged) }
       if let broken {
         offset = max(offset, broken.offset)
         report(broken.reason)
@@ -97,7 +125,7 @@ package struct Journal: Sendable {
   /// Returns where the bytes stop to be batches, if they do.
   private static func replay(
     _ bytes: UnsafeRawBufferPointer, from start: Int64, _ body: (Fact, Int64, Int64) -> Void,
-    _ damaged: (Int64, String) -> Void
+    _ ended: (Int64, Bool) -> Void, _ damaged: (Int64, String) -> Void
   ) -> (offset: Int64, reason: String)? {
     var batches = BatchIterator(bytes, verifiesChecksums: true)
     var offset = start
@@ -105,12 +133,19 @@ package struct Journal: Sendable {
       do throws(BatchError) {
         guard let (batch, _) = try batches.next() else { break }
         offset = batch.header.lastOffset + 1
-        guard !batch.header.isControl else { continue }
+        guard !batch.header.isControl else {
+          let producerId = batch.header.producerId
+          try batch.forEachRecord { record in
+            if let marker = EndTransactionMarker(record) { ended(producerId, marker.isCommit) }
+          }
+          continue
+        }
         let base = batch.header.baseOffset
+        let producerId = batch.header.isTransactional ? batch.header.producerId : nil
         try batch.forEachRecord { record in
           let key = record.key.map { ByteBuffer(bytes: $0) }
           let value = record.value.map { ByteBuffer(bytes: $0) }
-          body(Fact(key: key, value: value), base + Int64(record.offsetDelta), record.timestamp)
+          body(Fact(key: key, value: value, producerId: producerId), base + Int64(record.offsetDelta), record.timestamp)
         }
       } catch {
         // A wrong checksum is the end of one batch; a length that no batch has is the end of all that follow.

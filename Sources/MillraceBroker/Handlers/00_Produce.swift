@@ -5,6 +5,7 @@
 //
 // acks=1 is answered when the batches are in the log; acks=all when they are durable, which does not hold up the
 // requests behind it; acks=0 never, and an error closes the connection instead, so that the producer hears of it.
+// Transactional batches may have to wait for the coordinator before they are appended, behind those of their producer.
 
 import MillraceLog
 import MillraceProtocol
@@ -13,6 +14,24 @@ struct ProduceHandler: Handler {
   typealias Answer = ProduceResponse.PartitionProduceResponse
 
   func handle(_ request: ProduceRequest, _ context: RequestContext, _ reply: Reply<ProduceResponse>) {
+    guard let transactionalId = request.transactionalId,
+      let transactional = TransactionalProduce(request, transactionalId: transactionalId)
+    else { return append(request, context, reply, [:]) }
+    context.broker.transactionalWrites.enter(transactional.claim.producerId) { done in
+      transactional.verify(request, context) { verdicts in
+        // Back from the coordinator's thread, if it had to be asked.
+        context.connection.execute {
+          append(request, context, reply, verdicts)
+          done()
+        }
+      }
+    }
+  }
+
+  private func append(
+    _ request: ProduceRequest, _ context: RequestContext, _ reply: Reply<ProduceResponse>,
+    _ verdicts: TransactionalProduce.Verdicts
+  ) {
     let broker = context.broker
     let hasLegalAcks = (-1...1).contains(request.acks)
     var response = ProduceResponse()
@@ -47,12 +66,12 @@ struct ProduceHandler: Handler {
           continue
         }
         do throws(ProduceFailure) {
+          let place = PendingProduce.Place(topic: topicIndex, partition: index)
+          let transaction = verdicts.isEmpty ? nil : try verdicts[place]?.get()
           let appended = try ProduceAppend.append(
-            partitionData.records, to: partition, of: topic, version: context.version, nowMs: context.receivedMs)
-          if request.acks == -1 {
-            let place = PendingProduce.Place(topic: topicIndex, partition: index)
-            waits.append((place, partition.log, appended.lastOffset &+ 1))
-          }
+            partitionData.records, to: partition, of: topic, version: context.version, transaction,
+            nowMs: context.receivedMs)
+          if request.acks == -1 { waits.append((place, partition.log, appended.lastOffset &+ 1)) }
           answers.append(
             Answer(
               index: partitionData.index, baseOffset: appended.baseOffset, logAppendTimeMs: appended.logAppendTime,

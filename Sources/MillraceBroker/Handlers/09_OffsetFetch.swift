@@ -4,8 +4,8 @@
 // v7 requireStable (KIP-447)   v8 several groups (KIP-709)   v9 member id and epoch, for consumer groups (KIP-848)
 // v10 topics by id (KIP-848)
 //
-// Answers wait until what they say is durable, so every offset is stable in the sense of requireStable until there
-// are transactions.
+// Answers wait until what they say is durable. With requireStable an offset that an open transaction is about to move
+// is not told: UNSTABLE_OFFSET_COMMIT, and the client asks again.
 
 import MillraceProtocol
 
@@ -21,7 +21,7 @@ struct OffsetFetchHandler: Handler {
     }
     for (index, asked) in groups.enumerated() {
       let (known, unknown) = context.version >= 10 ? Self.resolve(asked, context.broker.topics) : (asked, [])
-      context.broker.groups.fetchOffsets(known) { outcome in
+      context.broker.groups.fetchOffsets(known, requireStable: request.requireStable) { outcome in
         switch outcome {
         case .success(var answer):
           answer.topics += unknown

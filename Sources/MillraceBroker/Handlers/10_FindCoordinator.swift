@@ -3,7 +3,8 @@
 // v1 key type, throttle time, error message   v3 flexible   v4 several keys (KIP-699)
 // v5 TRANSACTION_ABORTABLE (KIP-890)   v6 key type share (KIP-932)
 //
-// The coordinator of every group is this broker, once __consumer_offsets exists; the first who asks has it made.
+// The coordinator of every group and every transactional id is this broker, once __consumer_offsets or
+// __transaction_state exists; the first who asks has it made.
 
 import MillraceProtocol
 
@@ -33,7 +34,14 @@ struct FindCoordinatorHandler: Handler {
         }
       }
     case .transaction:
-      answer { Coordinator(key: $0, .coordinatorNotAvailable) }
+      let broker = context.broker
+      broker.catalog.ensureTopic(named: TransactionRuntime.topicName) { result in
+        if case .success(let topic) = result { broker.transactions.adopt(topic, isNew: true) }
+        answer { key in
+          guard broker.transactions.canCoordinate(key) else { return Coordinator(key: key, .coordinatorNotAvailable) }
+          return Coordinator(key: key, at: context)
+        }
+      }
     case .share where context.version >= 6:
       answer { Coordinator(key: $0, .coordinatorNotAvailable) }
     case .share, nil:

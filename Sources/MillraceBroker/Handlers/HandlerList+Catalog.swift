@@ -4,7 +4,7 @@ extension Dispatcher {
   static var catalogRoutes: [Route] {
     [
       Route(MetadataHandler.self), Route(CreateTopicsHandler.self), Route(DeleteTopicsHandler.self),
-      Route(InitProducerIdHandler.self), Route(DescribeConfigsHandler.self), Route(AlterConfigsHandler.self),
+      Route(DescribeConfigsHandler.self), Route(AlterConfigsHandler.self),
       Route(AlterReplicaLogDirsHandler.self), Route(CreatePartitionsHandler.self), Route(ElectLeadersHandler.self),
       Route(IncrementalAlterConfigsHandler.self), Route(AlterPartitionReassignmentsHandler.self),
       Route(ListPartitionReassignmentsHandler.self), Route(DescribeQuorumHandler.self),

@@ -9,8 +9,10 @@ import MillraceRecords
 import NIOCore
 
 enum ProduceAppend {
+  /// - Parameter transaction: what a transactional batch has to stand to; without it, such a batch is refused.
   static func append(
-    _ records: RecordData?, to partition: Partition, of topic: Topic, version: Int16, nowMs: Int64
+    _ records: RecordData?, to partition: Partition, of topic: Topic, version: Int16,
+    _ transaction: TransactionGuard?, nowMs: Int64
   ) throws(ProduceFailure) -> AppendResult {
     guard case .bytes(let buffer)? = records, buffer.readableBytes > 0 else {
       throw ProduceFailure(.invalidRecord, "A partition in a Produce request needs a record batch.")
@@ -21,7 +23,7 @@ enum ProduceAppend {
     let outcome = buffer.withUnsafeReadableBytes { bytes -> Result<AppendResult, ProduceFailure> in
       do throws(ProduceRejection) {
         let valid = try ProduceValidation.validate(bytes, rules, nowMs: nowMs)
-        return append(valid, bytes, to: partition, nowMs: nowMs)
+        return append(valid, bytes, to: partition, transaction, nowMs: nowMs)
       } catch {
         return .failure(ProduceFailure(error))
       }
@@ -30,16 +32,20 @@ enum ProduceAppend {
   }
 
   private static func append(
-    _ valid: ValidatedBatch, _ sent: UnsafeRawBufferPointer, to partition: Partition, nowMs: Int64
+    _ valid: ValidatedBatch, _ sent: UnsafeRawBufferPointer, to partition: Partition,
+    _ transaction: TransactionGuard?, nowMs: Int64
   ) -> Result<AppendResult, ProduceFailure> {
-    guard !valid.header.isTransactional else {
-      return .failure(ProduceFailure(.invalidTxnState, "This broker has no transaction coordinator."))
+    guard !valid.header.isTransactional || transaction != nil else {
+      return .failure(
+        ProduceFailure(
+          .transactionalIdAuthorizationFailed, "A transactional batch needs a transactional id and a producer id."))
     }
     func append(_ batch: UnsafeRawBufferPointer) -> Result<AppendResult, ProduceFailure> {
       do throws(LogError) {
         return .success(
           try partition.log.append(
-            batch, header: valid.header, leaderEpoch: partition.leaderEpoch, nowMs: nowMs))
+            batch, header: valid.header, leaderEpoch: partition.leaderEpoch, nowMs: nowMs,
+            transaction: transaction ?? .unchecked))
       } catch {
         return .failure(ProduceFailure(error))
       }

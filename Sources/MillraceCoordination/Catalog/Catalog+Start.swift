@@ -16,6 +16,10 @@ extension Catalog {
       // A metadata log begins with the level that is needed to read it.
       let level = FeatureLevelRecord(name: MetadataVersion.featureName, featureLevel: MetadataVersion.latest)
       records.append(.featureLevel(level))
+      // A cluster that was there before the feature stays at level 0 until somebody moves it, as in Kafka.
+      let transactions = FeatureLevelRecord(
+        name: TransactionVersion.featureName, featureLevel: TransactionVersion.latest)
+      records.append(.featureLevel(transactions))
     }
     if let last = registration, !wasCleanlyStopped {
       records.append(.fenceBroker(FenceBrokerRecord(id: settings.nodeId, epoch: last.brokerEpoch)))

@@ -73,7 +73,7 @@ extension Catalog {
         .invalidUpdateVersion, "Feature '\(feature)' is at \(current); \(level) would be an upgrade, not a downgrade.")
     }
     let lost = MetadataVersion.levelsThatChangedRecords.filter { $0 > level && $0 <= current }.min()
-    if let lost {
+    if feature == MetadataVersion.featureName, let lost {
       throw CatalogError(
         .invalidUpdateVersion,
         "Feature '\(feature)' cannot go down past \(lost) (\(MetadataVersion.names[lost] ?? "")): the records changed."

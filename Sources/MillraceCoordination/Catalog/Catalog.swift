@@ -31,12 +31,15 @@ package struct Catalog: Sendable, Equatable {
   package private(set) var topicDefaults: TopicConfiguration
   /// `producer.id.expiration.ms`, which is no topic's but every log's.
   package private(set) var producerIdExpirationMs: Int64
+  /// `transaction.partition.verification.enable`
+  package private(set) var verifiesTransactionPartitions: Bool
 
   package init(settings: CatalogSettings) {
     self.settings = settings
     resolver = ConfigResolver(started: settings.started)
     topicDefaults = TopicConfiguration(defaults: resolver)
     producerIdExpirationMs = resolver.producerIdExpirationMs
+    verifiesTransactionPartitions = resolver.verifiesTransactionPartitions
   }
 
   // MARK: Looking things up
@@ -146,6 +149,7 @@ package struct Catalog: Sendable, Equatable {
       resolver.cluster = configs[ConfigResource(.broker, "")] ?? [:]
       topicDefaults = TopicConfiguration(defaults: resolver)
       producerIdExpirationMs = resolver.producerIdExpirationMs
+      verifiesTransactionPartitions = resolver.verifiesTransactionPartitions
       return .brokerConfigs
     case .brokerLogger, .clientMetrics, .group: return .none
     }
@@ -191,5 +195,12 @@ extension ConfigResolver {
       case .integer(let number) = broker(definition).value
     else { preconditionFailure("producer.id.expiration.ms has no number") }
     return number
+  }
+
+  fileprivate var verifiesTransactionPartitions: Bool {
+    guard let definition = BrokerConfigs.definition("transaction.partition.verification.enable"),
+      case .boolean(let isOn) = broker(definition).value
+    else { preconditionFailure("transaction.partition.verification.enable is not true or false") }
+    return isOn
   }
 }

@@ -1,5 +1,7 @@
-// The features of the cluster (KIP-584). Here that is `metadata.version`: which metadata records may be written. The
-// levels and names are Kafka's, from 3.3-IV3 to 4.2-IV1; tools show them, and UpdateFeatures moves between them.
+// The features of the cluster (KIP-584), which tools show and UpdateFeatures moves between their levels:
+//
+//   metadata.version      which metadata records may be written; levels and names are Kafka's, 3.3-IV3 to 4.2-IV1
+//   transaction.version   1: tagged fields in transaction records, 2: an epoch for every transaction (KIP-890)
 
 import MillraceProtocol
 
@@ -31,8 +33,12 @@ package struct FeatureSummary: Sendable, Equatable {
 
 extension Catalog {
   package static let supportedFeatures: [String: ClosedRange<Int16>] = [
-    MetadataVersion.featureName: MetadataVersion.minimum...MetadataVersion.latest
+    MetadataVersion.featureName: MetadataVersion.minimum...MetadataVersion.latest,
+    TransactionVersion.featureName: TransactionVersion.range,
   ]
+
+  /// The level of the feature transaction.version; 0 in a cluster that is older than the feature.
+  package var transactionVersion: Int16 { featureLevels[TransactionVersion.featureName] ?? 0 }
 
   package var features: FeatureSummary {
     let supported = Self.supportedFeatures.sorted { $0.key < $1.key }.map { name, range in

@@ -45,9 +45,9 @@ extension BrokerConfigs {
       "How much of __transaction_state is read at once while loading."),
     fixed(
       "add.partitions.to.txn.retry.backoff.ms", .int, "20", .atLeast(1), .high,
-      "The pause before a transactional write is tried again while its transaction completes."),
+      "Without effect here: a write that waits for the transaction before goes on as soon as that is complete."),
     fixed(
       "add.partitions.to.txn.retry.backoff.max.ms", .int, "100", .atLeast(0), .high,
-      "The longest such pause."),
+      "How long a write waits for the outcome of the transaction before to be written everywhere."),
   ]
 }

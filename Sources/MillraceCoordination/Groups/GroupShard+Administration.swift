@@ -35,6 +35,7 @@ extension GroupShard {
             journal(CommittedOffset.tombstone(groupId: groupId, topic: topic, partition: partition), &decision)
           }
         }
+        for place in pendingOffsets.places(of: groupId) { journal(place.tombstone, &decision) }
         deleteGroup(groupId, &decision)
         error = .none
       case .preparingRebalance, .completingRebalance, .stable:
@@ -60,6 +61,11 @@ extension GroupShard {
         }
       }
     }
+    for groupId in pendingOffsets.groupIds.sorted() {
+      for place in pendingOffsets.places(of: groupId) where topics.contains(place.topic) {
+        journal(place.tombstone, &decision)
+      }
+    }
     return decision
   }
 
@@ -70,11 +76,16 @@ extension GroupShard {
     for groupId in classicGroups.keys.sorted() {
       guard let group = classicGroups[groupId] else { continue }
       for (topic, partitions) in offsets.sortedPartitions(of: groupId) where !group.isSubscribed(to: topic) {
-        for (partition, offset) in partitions where isExpired(offset, of: group, nowMs: now.wallMs) {
+        for (partition, offset) in partitions
+        where isExpired(offset, of: group, nowMs: now.wallMs)
+          && !pendingOffsets.contains(groupId, topic, partition)
+        {
           journal(CommittedOffset.tombstone(groupId: groupId, topic: topic, partition: partition), &decision)
         }
       }
-      if group.state == .empty && group.pendingJoins.isEmpty && offsets.topics(of: groupId).isEmpty {
+      if group.state == .empty && group.pendingJoins.isEmpty && offsets.topics(of: groupId).isEmpty
+        && !pendingOffsets.contains(groupId: groupId)
+      {
         deleteGroup(groupId, &decision)
       }
     }
@@ -86,5 +97,11 @@ extension GroupShard {
     if let explicit = offset.expireTimestampMs { return nowMs >= explicit }
     let (age, overflow) = nowMs.subtractingReportingOverflow(unusedSince)
     return !overflow && age >= config.offsetsRetentionMs
+  }
+}
+
+extension PendingOffsets.Place {
+  fileprivate var tombstone: GroupRecord {
+    CommittedOffset.tombstone(groupId: groupId, topic: topic, partition: partition)
   }
 }

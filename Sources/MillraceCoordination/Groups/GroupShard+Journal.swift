@@ -3,7 +3,8 @@
 import MillraceProtocol
 
 extension GroupShard {
-  package mutating func replay(_ record: GroupRecord) {
+  /// - Parameter producerId: of the batch, if that is part of a transaction.
+  package mutating func replay(_ record: GroupRecord, producerId: Int64? = nil) {
     switch record {
     case .group(let key, let value?):
       classicGroups[key.group] = ClassicGroup(replaying: value, groupId: key.group)
@@ -14,9 +15,16 @@ extension GroupShard {
       if classicGroups[key.group] == nil {
         classicGroups[key.group] = ClassicGroup(groupId: key.group, nowMs: value.commitTimestamp)
       }
-      offsets.put(CommittedOffset(value), groupId: key.group, topic: key.topic, partition: key.partition)
+      let place = PendingOffsets.Place(groupId: key.group, topic: key.topic, partition: key.partition)
+      if let producerId {
+        pendingOffsets.put(CommittedOffset(value), at: place, by: producerId)
+      } else {
+        offsets.put(CommittedOffset(value), groupId: key.group, topic: key.topic, partition: key.partition)
+        pendingOffsets.overtake(at: place)
+      }
     case .offset(let key, nil):
       offsets.remove(groupId: key.group, topic: key.topic, partition: key.partition)
+      pendingOffsets.remove(at: .init(groupId: key.group, topic: key.topic, partition: key.partition))
     }
   }
 

@@ -15,14 +15,13 @@ extension GroupShard {
     // Clients older than v5 set their own retention.
     let retentionEnd = now.wallMs.addingReportingOverflow(request.retentionTimeMs)
     let expiry: Int64? = request.retentionTimeMs == -1 || retentionEnd.overflow ? nil : retentionEnd.partialValue
-    let limit = Int(config.offsetMetadataMaxBytes)
     let topics = request.topics.map { topic in
       OffsetCommitResponse.OffsetCommitResponseTopic(
         name: topic.name, topicId: topic.topicId,
         partitions: topic.partitions.map { partition in
           let metadata = partition.committedMetadata ?? ""
           var error = ErrorCode.none
-          if metadata.utf8.count > limit && metadata.utf16.count > limit {
+          if isTooLarge(metadata) {
             error = .offsetMetadataTooLarge
           } else {
             let committed = CommittedOffset(
@@ -39,6 +38,11 @@ extension GroupShard {
     return (OffsetCommitResponse(topics: topics), decision)
   }
 
+  func isTooLarge(_ metadata: String) -> Bool {
+    let limit = Int(config.offsetMetadataMaxBytes)
+    return metadata.utf8.count > limit && metadata.utf16.count > limit
+  }
+
   private func refusal(of request: OffsetCommitRequest, version: Int16) -> ErrorCode? {
     let generation = request.generationIdOrMemberEpoch
     guard let group = classicGroups[request.groupId] else {
@@ -50,9 +54,10 @@ extension GroupShard {
       memberId: request.memberId, groupInstanceId: request.groupInstanceId, generation: generation)
   }
 
-  /// One group of an OffsetFetch; `topics` nil asks for everything. A group that is not there has no offsets.
+  /// One group of an OffsetFetch; `topics` nil asks for everything. A group that is not there has no offsets. Whoever
+  /// requires stable ones is not told of a partition that a transaction is about to move (KIP-447).
   package func fetchOffsets(
-    _ request: OffsetFetchRequest.OffsetFetchRequestGroup
+    _ request: OffsetFetchRequest.OffsetFetchRequestGroup, requireStable: Bool = false
   ) -> OffsetFetchResponse.OffsetFetchResponseGroup {
     typealias Topic = OffsetFetchResponse.OffsetFetchResponseTopics
     typealias Partition = OffsetFetchResponse.OffsetFetchResponsePartitions
@@ -64,6 +69,9 @@ extension GroupShard {
         return Topic(
           name: topic.name, topicId: topic.topicId,
           partitions: topic.partitionIndexes.map { index in
+            if requireStable, pendingOffsets.contains(request.groupId, topic.name, index) {
+              return Partition(unstable: index)
+            }
             guard let committed = partitions?[index], committed.belongs(to: topic.topicId) else {
               return Partition(partitionIndex: index, committedOffset: -1, committedLeaderEpoch: -1, metadata: "")
             }
@@ -72,7 +80,12 @@ extension GroupShard {
       }
     } else {
       topics = offsets.sortedPartitions(of: request.groupId).map { topic, partitions in
-        Topic(name: topic, partitions: partitions.map { Partition($0.index, $0.offset) })
+        Topic(
+          name: topic,
+          partitions: partitions.map {
+            requireStable && pendingOffsets.contains(request.groupId, topic, $0.index)
+              ? Partition(unstable: $0.index) : Partition($0.index, $0.offset)
+          })
       }
     }
     return OffsetFetchResponse.OffsetFetchResponseGroup(groupId: request.groupId, topics: topics)
@@ -91,7 +104,10 @@ extension GroupShard {
     let topics = request.topics.map { topic in
       let error: ErrorCode = group.isSubscribed(to: topic.name) ? .groupSubscribedToTopic : .none
       for partition in topic.partitions
-      where error == .none && offsets[request.groupId, topic.name, partition.partitionIndex] != nil {
+      where error == .none
+        && (offsets[request.groupId, topic.name, partition.partitionIndex] != nil
+          || pendingOffsets.contains(request.groupId, topic.name, partition.partitionIndex))
+      {
         journal(
           CommittedOffset.tombstone(
             groupId: request.groupId, topic: topic.name, partition: partition.partitionIndex), &decision)
@@ -105,6 +121,12 @@ extension GroupShard {
 }
 
 extension OffsetFetchResponse.OffsetFetchResponsePartitions {
+  fileprivate init(unstable index: Int32) {
+    self.init(
+      partitionIndex: index, committedOffset: -1, committedLeaderEpoch: -1, metadata: "",
+      errorCode: ErrorCode.unstableOffsetCommit.rawValue)
+  }
+
   fileprivate init(_ index: Int32, _ committed: CommittedOffset) {
     self.init(
       partitionIndex: index, committedOffset: committed.offset, committedLeaderEpoch: committed.leaderEpoch,

@@ -5,7 +5,7 @@
 // and read anew from the log: replaying the records of all decisions so far gives the same groups and offsets, apart
 // from rebalances under way, which the log does not know.
 //
-// `+Membership`, `+Offsets` and `+Administration` hold the events, `+Journal` the replay.
+// `+Membership`, `+Offsets`, `+Transactions` and `+Administration` hold the events, `+Journal` the replay.
 
 import MillraceProtocol
 
@@ -13,6 +13,8 @@ package struct GroupShard: Sendable {
   package var config: GroupConfig
   package internal(set) var classicGroups: [String: ClassicGroup] = [:]
   package internal(set) var offsets = OffsetStore()
+  /// What was committed in transactions that have not ended.
+  var pendingOffsets = PendingOffsets()
 
   package init(config: GroupConfig) {
     self.config = config

@@ -43,6 +43,12 @@ final class GroupBroker {
     isStopped = false
   }
 
+  /// Ends as `kill -9` does, and starts again.
+  func crashAndStart() throws {
+    current.crash()
+    try startAgain()
+  }
+
   func restart() throws {
     stop()
     try startAgain()

@@ -32,16 +32,17 @@ import Testing
     #expect(broker.broker.topics.topic(named: "__consumer_offsets")?.partitions.count == 4)
   }
 
-  @Test func `coordinators of other things are not available, and unknown kinds are refused`() async throws {
-    let broker = try GroupBroker()
+  @Test func `coordinators of share groups are not available, and unknown kinds are refused`() async throws {
+    let broker = try GroupBroker(["transaction.state.log.num.partitions": "2"])
     func error(_ keyType: Int8, version: Int16) async throws -> ErrorCode {
       let request = FindCoordinatorRequest(
         key: version < 4 ? "k" : "", keyType: keyType, coordinatorKeys: version < 4 ? [] : ["k"])
       let response = try await broker.send(request, version: version)
       return ErrorCode(rawValue: version < 4 ? response.errorCode : response.coordinators[0].errorCode)
     }
-    #expect(try await error(1, version: 3) == .coordinatorNotAvailable)
-    #expect(try await error(1, version: 6) == .coordinatorNotAvailable)
+    #expect(try await error(1, version: 3) == .none)
+    #expect(try await error(1, version: 6) == .none)
+    #expect(broker.broker.topics.topic(named: "__transaction_state") != nil)
     #expect(try await error(2, version: 5) == .invalidRequest)
     #expect(try await error(2, version: 6) == .coordinatorNotAvailable)
     #expect(try await error(3, version: 6) == .invalidRequest)

@@ -11,10 +11,10 @@ import Testing
       return
     }
     #expect(first.name == "metadata.version" && first.featureLevel == 29)
-    #expect(driver.catalog.features.finalized.map(\.maxVersionLevel) == [29])
-    #expect(driver.catalog.registration?.brokerEpoch == 1)
+    #expect(driver.catalog.features.finalized.map(\.maxVersionLevel) == [29, 2])
+    #expect(driver.catalog.registration?.brokerEpoch == 2)
     driver.start()
-    #expect(driver.journal.count == 3, "the second start registers only")
+    #expect(driver.journal.count == 4, "the second start registers only")
   }
 
   @Test func `an unclean start raises every leader epoch with one fact`() throws {
@@ -88,6 +88,21 @@ import Testing
       .init(feature: feature, maxVersionLevel: level, upgradeType: type)
     ])
     return driver.perform(driver.catalog.decide(request, version: 1))
+  }
+
+  @Test func `the transaction version can be moved over its whole range`() {
+    var driver = CatalogDriver()
+    driver.start()
+    #expect(driver.catalog.transactionVersion == 2)
+    func move(_ level: Int16, type: Int8) -> ErrorCode {
+      update(&driver, level, type: type, feature: "transaction.version").errorCode.code
+    }
+    #expect(move(0, type: 1) == .invalidUpdateVersion, "a downgrade has to be asked for as one")
+    #expect(move(0, type: 2) == .none)
+    #expect(driver.catalog.transactionVersion == 0)
+    #expect(move(3, type: 1) == .invalidUpdateVersion)
+    #expect(move(1, type: 1) == .none)
+    #expect(driver.replayed().transactionVersion == 1)
   }
 
   @Test func `the metadata version goes down and up again where nothing stored is lost`() {

@@ -16,6 +16,17 @@ extension ClassicGroup {
     return state == .completingRebalance ? .rebalanceInProgress : nil
   }
 
+  /// Older producers say nothing of the group's generation; what they say is checked, and the group's state is not: it is
+  /// the transaction that may come too late.
+  func refusalOfTransactionalCommit(
+    memberId: String, groupInstanceId: String?, generation claimed: Int32
+  ) -> ErrorCode? {
+    if claimed < 0 && state == .empty { return nil }
+    guard claimed >= 0 || !memberId.isEmpty || groupInstanceId != nil else { return nil }
+    if let refusal = refusal(memberId: memberId, groupInstanceId: groupInstanceId) { return refusal }
+    return claimed == generation ? nil : .illegalGeneration
+  }
+
   /// A commit shows that the member is alive, except between join and sync.
   mutating func committed(by memberId: String, _ now: Moment, _ decision: inout GroupDecision) {
     guard state == .stable || state == .preparingRebalance else { return }
