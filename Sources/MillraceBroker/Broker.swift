@@ -36,7 +36,8 @@ package final class Broker: Sendable {
     groups = GroupRuntime(
       config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
       timers: timers, clock: clock, logger: logger)
-    housekeeping = Housekeeping(store: store, configuration: configuration, clock: clock, logger: logger)
+    housekeeping = Housekeeping(
+      store: store, catalog: catalog, configuration: configuration, clock: clock, logger: logger)
     transactions = TransactionRuntime(
       configuration: configuration, catalog: catalog, groups: groups, topics: topics, timers: timers, clock: clock,
       logger: logger)

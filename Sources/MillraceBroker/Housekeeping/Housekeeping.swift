@@ -1,6 +1,6 @@
-// What the broker does by the wall clock without being asked: retention every `log.retention.check.interval.ms`, and
-// forgetting idle producers every `producer.id.expiration.check.interval.ms`. One thread, which sleeps in between; none
-// of it happens while the wall clock cannot be trusted (WallClockTrust).
+// What the broker does by the wall clock without being asked: retention every `log.retention.check.interval.ms`,
+// forgetting idle producers every `producer.id.expiration.check.interval.ms`, and compaction. One thread, which sleeps in
+// between, and those of the cleaner; none of it happens while the wall clock cannot be trusted (WallClockTrust).
 
 import Logging
 import MillraceCoordination
@@ -14,12 +14,14 @@ package final class Housekeeping: Sendable {
   private let store: LogStore
   private let logger: Logger
   private let time: GroupTime
+  /// Nil without `log.cleaner.enable`.
+  private let cleaner: LogCleaner?
   private let wakeUp = WakeUp()
   private let ended = WakeUp()
+  private let clock: TrustedClock
   private let state: Mutex<State>
 
   private struct State {
-    var trust: WallClockTrust
     /// In the uptime of `time`.
     var retention: Interval
     var producers: Interval
@@ -43,14 +45,22 @@ package final class Housekeeping: Sendable {
   }
 
   package init(
-    store: LogStore, configuration: BrokerConfiguration, clock: any BrokerClock, logger: Logger
+    store: LogStore, catalog: CatalogRuntime, configuration: BrokerConfiguration, clock: any BrokerClock,
+    logger: Logger
   ) {
     self.store = store
     self.logger = logger
-    time = GroupTime(clock)
+    let time = GroupTime(clock)
+    let trusted = TrustedClock(time, lastWallMs: store.lastRecordedMs)
+    self.time = time
+    self.clock = trusted
+    cleaner =
+      configuration.isCleanerEnabled
+      ? LogCleaner(
+        store: store, settings: { catalog.cleanerSettings }, nowMs: { trusted.nowMs() },
+        onReport: { logger.report($0) }) : nil
     state = Mutex(
       State(
-        trust: WallClockTrust(start: time.now(), lastWallMs: store.lastRecordedMs),
         retention: Interval(
           dueMs: configuration.initialTaskDelayMs, everyMs: configuration.retentionCheckIntervalMs),
         producers: Interval(
@@ -67,10 +77,12 @@ package final class Housekeeping: Sendable {
       }
       ended.signal()
     }
+    cleaner?.start()
   }
 
-  /// Returns when the thread has ended; what it was doing is left off at the next log.
+  /// Returns when the threads have ended; what they were doing is left off soon.
   package func stop() {
+    cleaner?.stop()
     let wasRunning = state.withLock { state -> Bool in
       defer { state.isRunning = false }
       state.isStopping = true
@@ -86,7 +98,7 @@ package final class Housekeeping: Sendable {
   func round() -> Int64 {
     let now = time.now()
     let (isTrusted, changed, retention, producers) = state.withLock { state in
-      let isTrusted = state.trust.isTrusted(at: now)
+      let isTrusted = clock.isTrusted(at: now)
       defer { state.wasTrusted = isTrusted }
       return (
         isTrusted, isTrusted != state.wasTrusted, state.retention.take(at: now.uptimeMs),
@@ -98,7 +110,7 @@ package final class Housekeeping: Sendable {
         logger.notice("the clock has stood its ground: retention goes on")
       } else {
         logger.warning(
-          "nothing is removed by age or size for an hour: the clock has jumped, or the broker was away for long")
+          "nothing is removed or compacted for an hour: the clock has jumped, or the broker was away for long")
       }
     }
     if isTrusted {

@@ -130,7 +130,9 @@ struct ClosedFiles: Sendable {
   /// Nil when the directory cannot be read.
   init?(_ directory: PartitionDirectory, _ fileSystem: any FileSystem) {
     guard let entries = try? fileSystem.list(directory.path) else { return nil }
-    hasLeftOvers = entries.contains { FileNames.isLeftOver($0.name) }
+    hasLeftOvers = entries.contains {
+      FileNames.isLeftOver($0.name) || $0.name.hasSuffix(FileNames.swapSuffix)
+    }
     let bases = entries.compactMap { FileNames.parse($0.name) }.filter { $0.kind == .log }.map(\.offset).sorted()
     segmentCount = bases.count
     for (index, base) in bases.enumerated() {

@@ -12,6 +12,8 @@ struct LogView {
   var durableOffset: Int64
   var transactions = UnstableTransactions()
   var generation = 0
+  /// Counts the replacements of segments, after which positions are others.
+  var layout = 0
   var cursors = ReadCursors()
   // What the next commit has to flush besides the active segment.
   var closedSegments: [Segment] = []

@@ -185,6 +185,8 @@ final class LogWriter: @unchecked Sendable {
   /// Writes the active segment's aborted transactions. A hint like the snapshot, which it belongs to: without it they
   /// are read from the log.
   func storeTransactionIndex() {
+    // A segment without batches has no files.
+    guard active.size > 0 else { return }
     try? active.transactionIndex.store(through: endOffset, lastStableOffset: lastStableOffset)
   }
 

@@ -55,7 +55,7 @@ extension PartitionLog {
       plan.abortedTransactions = try view.abortedTransactions(
         from: offset, before: end.offset, segment: view.segmentIndex(for: segment.baseOffset))
     }
-    remember(end, after: offset, view.generation)
+    remember(end, after: offset, view)
     return plan
   }
 
@@ -107,9 +107,9 @@ extension PartitionLog {
     return view.segments[view.segmentIndex(for: segment.baseOffset) + 1].baseOffset
   }
 
-  private func remember(_ end: LogPosition, after offset: Int64, _ generation: Int) {
+  private func remember(_ end: LogPosition, after offset: Int64, _ seen: LogView) {
     view.withLock { view in
-      guard view?.generation == generation else { return }
+      guard view?.generation == seen.generation, view?.layout == seen.layout else { return }
       view?.cursors.move(from: offset, to: end)
     }
   }

@@ -26,6 +26,10 @@ package final class PartitionLog: Sendable {
   private let settings: Mutex<LogConfig>
   /// What the checkpoints said when the store was opened; used by the first use.
   let known: KnownOffsets
+  /// Somebody compacts the log.
+  let isBeingCleaned = Atomic<Bool>(false)
+  /// A batch of the log is damaged: it is not compacted any more, lest the damage spreads.
+  let isUncleanable = Atomic<Bool>(false)
   /// Whether this log stands in the queue of the commit loop.
   let isQueuedForCommit = Atomic<Bool>(false)
   /// Whether this log changed since the last checkpoint began.

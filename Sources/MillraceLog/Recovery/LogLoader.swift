@@ -78,15 +78,17 @@ struct LogLoader {
   private mutating func findFiles() throws(LogError) {
     var sizes: [(offset: Int64, byteCount: Int64)] = []
     var indexes: [(offset: Int64, kind: LogFileKind)] = []
+    let entries = try LogError.wrap(try fileSystem.list(directory.path))
+    let names = try finishSwaps(entries.filter { !$0.isDirectory }.map(\.name))
     do {
-      for entry in try fileSystem.list(directory.path) where !entry.isDirectory {
-        if entry.name == FileNames.flushFailed { mustRewrite = true }
-        guard let (offset, kind) = FileNames.parse(entry.name) else {
-          if FileNames.isLeftOver(entry.name) { try fileSystem.removeIfPresent(directory.path(entry.name)) }
+      for name in names {
+        if name == FileNames.flushFailed { mustRewrite = true }
+        guard let (offset, kind) = FileNames.parse(name) else {
+          if FileNames.isLeftOver(name) { try fileSystem.removeIfPresent(directory.path(name)) }
           continue
         }
         switch kind {
-        case .log: sizes.append((offset, try fileSystem.status(of: directory.path(entry.name))?.byteCount ?? 0))
+        case .log: sizes.append((offset, try fileSystem.status(of: directory.path(name))?.byteCount ?? 0))
         case .snapshot: snapshots.append(offset)
         default: indexes.append((offset, kind))
         }

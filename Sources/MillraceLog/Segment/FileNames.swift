@@ -8,9 +8,28 @@ enum LogFileKind: String, Sendable, CaseIterable {
   case snapshot = ".snapshot"
 }
 
+/// How far a segment that compaction writes has come.
+enum FileStage: Int, Sendable {
+  /// In its place.
+  case final
+  /// Being written; a crash takes it back.
+  case cleaned
+  /// Whole and durable: it takes the place of the segments whose offsets it covers, after a crash too.
+  case swap
+
+  var suffix: String {
+    switch self {
+    case .final: ""
+    case .cleaned: FileNames.cleanedSuffix
+    case .swap: FileNames.swapSuffix
+    }
+  }
+}
+
 enum FileNames {
   static let deletedSuffix = ".deleted"
   static let cleanedSuffix = ".cleaned"
+  static let swapSuffix = ".swap"
   static let temporarySuffix = ".tmp"
   static let deletedDirectorySuffix = "-delete"
   static let strayDirectorySuffix = "-stray"

@@ -20,15 +20,21 @@ final class FileSlot: Sendable {
   private let failure = Mutex<StorageError?>(nil)
   /// The file is no longer this slot's; its name may be another file's. Changes under the lock of `file`.
   private let isRetired = Atomic<Bool>(false)
+  /// What the file's name ends with. Changes, with the name, under the lock of `file`.
+  private let stage: Atomic<Int>
 
-  init(directory: PartitionDirectory, offset: Int64, kind: LogFileKind, cache: OpenFileCache) {
+  init(
+    directory: PartitionDirectory, offset: Int64, kind: LogFileKind, cache: OpenFileCache, stage: FileStage = .final
+  ) {
+    self.stage = Atomic(stage.rawValue)
     self.directory = directory
     self.offset = offset
     self.kind = kind
     self.cache = cache
   }
 
-  var path: String { directory.path(offset, kind) }
+  var path: String { path(FileStage(rawValue: stage.load(ordering: .acquiring)) ?? .final) }
+  private func path(_ stage: FileStage) -> String { directory.path(offset, kind) + stage.suffix }
   var fileSystem: any FileSystem { cache.fileSystem }
 
   /// The open file; opens it, and makes it when `mode` says so, if it is not.
@@ -58,6 +64,21 @@ final class FileSlot: Sendable {
   func retire() {
     file.withLock { _ in isRetired.store(true, ordering: .sequentiallyConsistent) }
     release()
+  }
+
+  /// Whether the file is still being written by compaction, or waits to become the log's.
+  var isCleaned: Bool { stage.load(ordering: .acquiring) == FileStage.cleaned.rawValue }
+
+  /// Gives the file, if there is one, the name of another stage.
+  func move(to next: FileStage) throws(StorageError) {
+    try file.withLock { (_) throws(StorageError) in
+      do throws(StorageError) {
+        try fileSystem.rename(path, to: path(next))
+      } catch {
+        guard error.isNotFound, kind != .log else { throw error }
+      }
+      stage.store(next.rawValue, ordering: .releasing)
+    }
   }
 
   /// The file's path, for a call that takes one.

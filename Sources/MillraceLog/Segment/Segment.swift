@@ -28,20 +28,22 @@ final class Segment: Sendable {
   /// `isNew` when none of the files is there yet: they are made by the first write.
   init(
     baseOffset: Int64, directory: PartitionDirectory, byteCount: Int64, isNew: Bool, indexIntervalBytes: Int32,
-    cache: OpenFileCache
+    cache: OpenFileCache, stage: FileStage = .final
   ) {
     self.baseOffset = baseOffset
     self.directory = directory
     self.indexIntervalBytes = indexIntervalBytes
     self.byteCount = Atomic(byteCount)
     active = Atomic(isNew)
-    log = FileSlot(directory: directory, offset: baseOffset, kind: .log, cache: cache)
+    log = FileSlot(directory: directory, offset: baseOffset, kind: .log, cache: cache, stage: stage)
     index = IndexFile(
-      slot: FileSlot(directory: directory, offset: baseOffset, kind: .index, cache: cache), isNew: isNew)
+      slot: FileSlot(directory: directory, offset: baseOffset, kind: .index, cache: cache, stage: stage), isNew: isNew)
     timeIndex = IndexFile(
-      slot: FileSlot(directory: directory, offset: baseOffset, kind: .timeIndex, cache: cache), isNew: isNew)
+      slot: FileSlot(directory: directory, offset: baseOffset, kind: .timeIndex, cache: cache, stage: stage),
+      isNew: isNew)
     transactionIndex = TransactionIndex(
-      slot: FileSlot(directory: directory, offset: baseOffset, kind: .transactionIndex, cache: cache), isNew: isNew)
+      slot: FileSlot(directory: directory, offset: baseOffset, kind: .transactionIndex, cache: cache, stage: stage),
+      isNew: isNew)
     summary = Mutex(Summary(largest: isNew ? TimestampOffset(timestamp: -1, offset: baseOffset) : nil))
     indexCheck = Mutex(isNew)
   }
@@ -74,6 +76,14 @@ final class Segment: Sendable {
     index.slot.retire()
     timeIndex.slot.retire()
     transactionIndex.slot.retire()
+  }
+
+  /// Gives the files the names of another stage: the log last, since it is what counts.
+  func move(to stage: FileStage) throws(StorageError) {
+    try index.slot.move(to: stage)
+    try timeIndex.slot.move(to: stage)
+    try transactionIndex.slot.move(to: stage)
+    try log.move(to: stage)
   }
 
   /// The offset as the indexes hold it; nil when it does not fit, which is one of the reasons to roll.

@@ -85,7 +85,7 @@ extension LogView {
     return found
   }
 
-  private func loadTransactionIndex(_ index: Int) throws(LogError) {
+  func loadTransactionIndex(_ index: Int) throws(LogError) {
     let segment = segments[index]
     let end = index + 1 < segments.count ? segments[index + 1].baseOffset : self.end.offset
     if let content = try segment.transactionIndex.read(), content.through == end {

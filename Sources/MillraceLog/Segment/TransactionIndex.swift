@@ -26,6 +26,16 @@ final class TransactionIndex: Sendable {
   var isKnown: Bool { state.withLock { $0.entries != nil } }
   var count: Int { state.withLock { $0.entries?.count ?? 0 } }
 
+  /// No transaction that began before it is open behind the segment.
+  var lastStableOffset: Int64? { state.withLock { $0.lastStableOffset } }
+
+  /// The entries whose markers lie at `offset` or behind it; nil when the index is not known.
+  func entries(from offset: Int64) -> ArraySlice<AbortedTransactionEntry>? {
+    state.withLock { state in
+      state.entries.map { $0[$0.partitioningIndex { $0.lastOffset >= offset }...] }
+    }
+  }
+
   func append(_ entry: AbortedTransactionEntry) {
     state.withLock { state in
       state.entries?.append(entry)

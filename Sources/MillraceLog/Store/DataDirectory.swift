@@ -123,6 +123,8 @@ struct RecordedOffsets: Sendable, Equatable {
   var recoveryPoints: [PartitionID: Int64] = [:]
   var logStarts: [PartitionID: Int64] = [:]
   var highWatermarks: [PartitionID: Int64] = [:]
+  /// Where compaction goes on.
+  var cleaned: [PartitionID: Int64] = [:]
 
   func known(_ id: PartitionID, isClean: Bool) -> KnownOffsets {
     KnownOffsets(recoveryPoint: recoveryPoints[id], logStartOffset: logStarts[id], isClean: isClean)
@@ -132,6 +134,7 @@ struct RecordedOffsets: Sendable, Equatable {
     recoveryPoints[id] = nil
     logStarts[id] = nil
     highWatermarks[id] = nil
+    cleaned[id] = nil
   }
 }
 

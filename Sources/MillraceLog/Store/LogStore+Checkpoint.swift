@@ -46,6 +46,15 @@ extension LogStore {
   }
 }
 
+extension LogStore {
+  /// Replaces the file that says where compaction goes on.
+  func storeCleaned(of directory: DataDirectory) throws(StorageError) {
+    try directory.filesGate.withLock { (_) throws(StorageError) in
+      try directory.store(directory.recorded.withLock { $0.cleaned }, as: .cleaner)
+    }
+  }
+}
+
 extension PartitionLog {
   /// Writes what a recovery from the end of the log needs. Returns that end; nil for a log that is not open.
   func prepareCheckpoint() -> Int64? {

@@ -138,7 +138,7 @@ extension LogStore {
     }
     return RecordedOffsets(
       recoveryPoints: try read(.recoveryPoint), logStarts: try read(.logStart),
-      highWatermarks: try read(.highWatermark))
+      highWatermarks: try read(.highWatermark), cleaned: try read(.cleaner))
   }
 
   /// Whether the directory was stopped cleanly. The marker goes, durably: from now on it would not be true.

@@ -142,10 +142,13 @@ package final class LogStore: Sendable {
     let home = directories[place]
     let isRecorded = home.recorded.withLock { recorded in
       defer { recorded.remove(id) }
-      return recorded.recoveryPoints[id] != nil || recorded.logStarts[id] != nil
+      return recorded.recoveryPoints[id] != nil || recorded.logStarts[id] != nil || recorded.cleaned[id] != nil
     }
     if isRecorded {
-      do { try storeCheckpoints(of: home) } catch { throw .storage(error) }
+      do {
+        try storeCheckpoints(of: home)
+        try storeCleaned(of: home)
+      } catch { throw .storage(error) }
     }
     return place
   }
