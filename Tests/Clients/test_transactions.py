@@ -1,7 +1,10 @@
 """Transactions with other people's clients: all or nothing, exactly once, fenced zombies, time-outs, crashes."""
 
 import collections
+import pathlib
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -191,6 +194,131 @@ def test_consume_transform_produce_is_exactly_once(broker, topic):
     doubles = [value for value, count in collections.Counter(values).items() if count > 1]
     assert not doubles, f"seen twice: {doubles[:5]}"
     assert sorted(values) == sorted(f"<{number}>" for number in numbers)
+
+
+class Processing:
+    """A stream of numbers, and processors that copy it one after the other until they are killed or fail."""
+
+    def __init__(self, broker, topic):
+        self.broker = broker
+        self.source, self.target = f"{topic}-in", f"{topic}-out"
+        create(broker, self.source, self.target)
+        self.sent = 0
+        self.undelivered = []
+        self.stopping = threading.Event()
+        self.process = None
+        self.feeder = threading.Thread(target=self.feed)
+        self.feeder.start()
+
+    def feed(self):
+        producer = Producer({
+            "bootstrap.servers": self.broker.bootstrap, "enable.idempotence": True, "linger.ms": 5,
+            "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200})
+        while not self.stopping.is_set():
+            producer.produce(
+                self.source, str(self.sent), partition=self.sent % PARTITIONS,
+                on_delivery=lambda error, _: self.undelivered.append(error) if error else None)
+            self.sent += 1
+            producer.poll(0)
+            time.sleep(0.002)
+        if producer.flush(60) > 0:
+            self.undelivered.append("flush")
+
+    def start(self):
+        program = pathlib.Path(__file__).with_name("processor.py")
+        deadline = time.monotonic() + 60
+        while True:
+            self.process = subprocess.Popen(
+                [sys.executable, str(program), self.broker.bootstrap, self.source, self.target, str(PARTITIONS)],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            if self.process.stdout.readline() == "ready\n":
+                return
+            self.process.wait(30)
+            assert time.monotonic() < deadline, "the processor does not begin"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(30)
+
+    def finish(self):
+        """Ends the stream, lets the last processor catch up, and checks that it was copied once and in order."""
+        self.stop_feeding()
+        assert not self.undelivered, self.undelivered[:3]
+        deadline = time.monotonic() + 90
+        while sum(map(len, read(self.broker, self.target))) < self.sent:
+            assert time.monotonic() < deadline, "the processor does not get to the end"
+            if self.process.poll() is not None:
+                self.start()
+        expected = [[str(n) for n in range(partition, self.sent, PARTITIONS)] for partition in range(PARTITIONS)]
+        assert read(self.broker, self.target) == expected, "everything once and in order"
+
+    def stop_feeding(self):
+        self.stopping.set()
+        self.feeder.join()
+
+    def close(self):
+        self.stop_feeding()
+        if self.process is not None:
+            self.kill()
+
+
+def test_a_processor_that_is_killed_again_and_again_writes_everything_once(broker, topic, full, seed):
+    kills = 100 if full else 8
+    chance = random.Random(seed)
+    processing = Processing(broker, topic)
+    try:
+        for _ in range(kills):
+            processing.start()
+            time.sleep(chance.uniform(0.05, 0.6))
+            processing.kill()
+        processing.start()
+        processing.finish()
+        print(f"{processing.sent} records, {kills} kills")
+    finally:
+        processing.close()
+
+
+def test_processing_is_exactly_once_over_kill_9_of_the_broker(new_broker, topic, full, seed):
+    kills = 40 if full else 4
+    chance = random.Random(seed)
+    broker = new_broker()
+    processing = Processing(broker, topic)
+    try:
+        processing.start()
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.3, 1.2))
+            broker.kill()
+            broker.start()
+            if processing.process.poll() is not None:
+                processing.start()
+        processing.finish()
+        print(f"{processing.sent} records, {kills} kills")
+    finally:
+        processing.close()
+    broker.stop()
+    broker.cli("log", "verify", str(broker.directory / "data"))
+
+
+def test_kafka_python_commits_and_aborts(broker, topic):
+    import kafka
+    create(broker, topic, partitions=1)
+    producer = kafka.KafkaProducer(
+        bootstrap_servers=broker.bootstrap, transactional_id=topic, acks="all", enable_idempotence=True)
+    producer.init_transactions()
+    for number in range(6):
+        producer.begin_transaction()
+        producer.send(topic, b"%d" % number)
+        if number % 2:
+            producer.flush()
+            producer.abort_transaction()
+        else:
+            producer.commit_transaction()
+    producer.close()
+    consumer = kafka.KafkaConsumer(
+        topic, bootstrap_servers=broker.bootstrap, isolation_level="read_committed", auto_offset_reset="earliest",
+        consumer_timeout_ms=3000)
+    assert [message.value for message in consumer] == [b"0", b"2", b"4"]
+    consumer.close()
 
 
 def test_offsets_of_an_open_transaction_are_not_told_to_who_wants_stable_ones(broker, topic):

@@ -24,7 +24,7 @@ extension BrokerConfigs {
       "How often expired transactional ids are looked for."),
     fixed(
       "transaction.two.phase.commit.enable", .boolean, "false", .any, .low,
-      "Whether a producer may prepare a transaction for an outside coordinator (KIP-939)."),
+      "Whether a producer may prepare a transaction for an outside coordinator (KIP-939). Has no effect: it may not."),
     dynamic(
       "transaction.partition.verification.enable", .boolean, "true", .any, .low,
       "Whether a transactional batch is refused unless its partition belongs to the transaction."),
@@ -42,10 +42,11 @@ extension BrokerConfigs {
       "The segment size of __transaction_state."),
     fixed(
       "transaction.state.log.load.buffer.size", .int, "5242880", .atLeast(1), .high,
-      "How much of __transaction_state is read at once while loading."),
+      "How much of __transaction_state is read at once while loading. Has no effect: it is read by the megabyte."),
     fixed(
       "add.partitions.to.txn.retry.backoff.ms", .int, "20", .atLeast(1), .high,
-      "Without effect here: a write that waits for the transaction before goes on as soon as that is complete."),
+      "How long to pause before asking again. Has no effect: who waits goes on as soon as the transaction is complete."
+    ),
     fixed(
       "add.partitions.to.txn.retry.backoff.max.ms", .int, "100", .atLeast(0), .high,
       "How long a write waits for the outcome of the transaction before to be written everywhere."),
