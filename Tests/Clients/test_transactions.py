@@ -281,7 +281,10 @@ def test_a_processor_that_is_killed_again_and_again_writes_everything_once(broke
 def test_processing_is_exactly_once_over_kill_9_of_the_broker(new_broker, topic, full, seed):
     kills = 40 if full else 4
     chance = random.Random(seed)
-    broker = new_broker()
+    # The broker's own topics roll and are compacted all the time.
+    broker = new_broker(**{
+        "log.roll.ms": 300, "log.cleaner.backoff.ms": 100, "log.cleaner.min.cleanable.ratio": 0.01,
+        "transaction.state.log.num.partitions": 1, "offsets.topic.num.partitions": 1})
     processing = Processing(broker, topic)
     try:
         processing.start()

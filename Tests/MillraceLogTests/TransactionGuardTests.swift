@@ -63,6 +63,21 @@ import Testing
     store.close(nowMs: workspace.now)
   }
 
+  @Test func `the last stable offset is never before the start of the log`() throws {
+    let store = try workspace.open()
+    let log = try workspace.log(store)
+    for sequence in 0..<3 { try send(log, Int32(sequence), .unchecked) }
+    try log.settle()
+    #expect(log.offsets.lastStableOffset == 0)
+    _ = try log.deleteRecords(before: 2, nowMs: workspace.now)
+    #expect(log.offsets.lastStableOffset == 2)
+    #expect(try log.values(isolation: .readCommitted).isEmpty)
+    try end(log)
+    try log.settle()
+    #expect(log.offsets.lastStableOffset == 4)
+    store.close(nowMs: workspace.now)
+  }
+
   @Test func `a fenced producer is told so before its transaction is looked at`() throws {
     let store = try workspace.open()
     let log = try workspace.log(store)

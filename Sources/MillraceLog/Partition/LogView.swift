@@ -36,8 +36,9 @@ struct LogView {
 
   var offsets: LogOffsets {
     LogOffsets(
-      logStartOffset: logStartOffset, highWatermark: highWatermark.offset, lastStableOffset: lastStable.offset,
-      logEndOffset: end.offset)
+      logStartOffset: logStartOffset, highWatermark: highWatermark.offset,
+      // The records of an open transaction may have been deleted.
+      lastStableOffset: max(lastStable.offset, logStartOffset), logEndOffset: end.offset)
   }
 
   /// Returns whether the high watermark rose.
