@@ -77,8 +77,6 @@ final class CleanedSegmentWriter {
   func remove() {
     guard segment.log.isCleaned else { return }
     segment.retire()
-    for slot in [segment.log, segment.index.slot, segment.timeIndex.slot, segment.transactionIndex.slot] {
-      try? fileSystem.removeIfPresent(slot.path)
-    }
+    for slot in segment.slots { try? fileSystem.removeIfPresent(slot.path) }
   }
 }

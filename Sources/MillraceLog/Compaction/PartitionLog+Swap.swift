@@ -23,7 +23,8 @@ extension PartitionLog {
         try home.fileSystem.synchronizeDirectory(directory.path)
         guard publish(new, for: old, end: end) else { return false }
         for segment in old { segment.retire() }
-        try setAside(old, nowMs: nowMs)
+        let dueMs = nowMs.addingReportingOverflow(config.fileDeleteDelayMs).partialValue
+        for segment in old { try moveAway(segment, dueMs: dueMs) }
         try home.fileSystem.synchronizeDirectory(directory.path)
         try new.move(to: .final)
         try home.fileSystem.synchronizeDirectory(directory.path)
@@ -65,18 +66,6 @@ extension PartitionLog {
         }
       }
       return true
-    }
-  }
-
-  private func setAside(_ old: [Segment], nowMs: Int64) throws(StorageError) {
-    let dueMs = nowMs.addingReportingOverflow(config.fileDeleteDelayMs).partialValue
-    for segment in old {
-      for kind in LogFileKind.allCases where kind != .snapshot {
-        let path = segment.path(kind)
-        guard try home.fileSystem.status(of: path) != nil else { continue }
-        try home.fileSystem.rename(path, to: path + FileNames.deletedSuffix)
-        home.remove(DataDirectory.Removal(path: path + FileNames.deletedSuffix, isDirectory: false, dueMs: dueMs))
-      }
     }
   }
 }

@@ -39,18 +39,21 @@ extension PartitionLog {
     for segment in discarded {
       segment.retire()
       do {
-        for kind in LogFileKind.allCases where kind != .snapshot {
-          let path = segment.path(kind)
-          guard try home.fileSystem.status(of: path) != nil else { continue }
-          try home.fileSystem.rename(path, to: path + FileNames.deletedSuffix)
-          home.remove(DataDirectory.Removal(path: path + FileNames.deletedSuffix, isDirectory: false, dueMs: dueMs))
-        }
+        try moveAway(segment, dueMs: dueMs)
       } catch {
         home.options.onError(.storage(error))
       }
     }
     let first = writer.segments[0].baseOffset
     writer.removeSnapshots { $0 < first && $0 != writer.snapshots.last }
+  }
+
+  /// Gives the files of a segment that is no longer the log's a name under which they go later.
+  func moveAway(_ segment: Segment, dueMs: Int64) throws(StorageError) {
+    for path in segment.slots.map(\.path) where try home.fileSystem.status(of: path) != nil {
+      try home.fileSystem.rename(path, to: path + FileNames.deletedSuffix)
+      home.remove(DataDirectory.Removal(path: path + FileNames.deletedSuffix, isDirectory: false, dueMs: dueMs))
+    }
   }
 
   /// Takes away everything from `offset` on, and the rest of a batch that `offset` lies in. What is left is durable on

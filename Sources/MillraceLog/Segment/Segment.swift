@@ -61,6 +61,9 @@ final class Segment: Sendable {
     do { return try log.open() } catch { throw .storage(error) }
   }
 
+  /// All files of the segment.
+  var slots: [FileSlot] { [log, index.slot, timeIndex.slot, transactionIndex.slot] }
+
   /// Lets go of the open files.
   func release() {
     log.release()
