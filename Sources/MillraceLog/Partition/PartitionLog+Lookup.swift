@@ -64,7 +64,7 @@ extension Segment {
     let file = try file()
     // Batches whose largest timestamp is too small are passed by their headers.
     while true {
-      let found = try HeaderScan.run(file, from: position, to: limit) {
+      let found = try HeaderScan.run(file, from: position, to: limit, over: damages) {
         (scan) throws(LogError) -> (header: BatchHeader, position: Int64)? in
         while let header = try scan.peek() {
           if header.maxTimestamp >= timestamp { return (header, scan.position) }

@@ -14,23 +14,27 @@ extension PartitionLog {
   }
 
   /// Runs `body` on what readers may see. A segment may be removed or replaced after the view was taken; then there is a
-  /// newer view, and `body` runs once more on that.
+  /// newer view, and `body` runs once more on that. So it does where headers lead nowhere and looking at the batches
+  /// finds damage that a walk can step over.
   func withView<Result>(_ body: (LogView) throws(LogError) -> Result) throws(LogError) -> Result {
     for _ in 1..<Self.mostViews {
+      let view = try currentView()
       do {
-        return try body(try currentView())
+        return try body(view)
       } catch {
+        if case .corrupt(let path, let position) = error, try examine(path, position, in: view) { continue }
         guard case .storage(let cause) = error, cause.isNotFound else { throw error }
       }
     }
     return try body(try currentView())
   }
 
-  /// Segments do not change faster than this under one read.
-  private static let mostViews = 8
+  /// Segments do not change faster than this under one read, nor are more places of one search damaged.
+  private static let mostViews = 16
 
   private func plan(
-    from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation, in view: LogView
+    from offset: Int64, maxBytes: Int, minOneBatch: Bool, isolation: Isolation, in view: LogView,
+    isFirstTry: Bool = true
   ) throws(LogError) -> ReadPlan {
     guard offset >= view.logStartOffset, offset <= view.end.offset else {
       throw .offsetOutOfRange(requested: offset, start: view.logStartOffset, end: view.end.offset)
@@ -40,11 +44,31 @@ extension PartitionLog {
     guard offset < limit.offset, let (start, firstSize) = try start(of: offset, in: view, limit),
       let segment = view.segment(start.segment)
     else { return plan }
+    if start.offset > offset { try refuse(offset, next: start.offset, in: view) }
+    if let damage = segment.damages.first(where: { $0.position == start.position }) {
+      throw .corrupt(path: segment.log.path, position: damage.position)
+    }
     let readable = view.readableBytes(of: segment, limit)
-    let end = try planEnd(
+    var end = try planEnd(
       start, in: view, segment, limit, readable: readable, maxBytes: maxBytes, minOneBatch: minOneBatch,
       firstSize: firstSize)
     guard end.position > start.position else { return plan }
+    if start.position < segment.inheritedBytes,
+      let damage = try segment.damage(from: start, isBoundary: firstSize == nil, to: end.position, limit: limit)
+    {
+      report(damage, in: segment)
+      if damage.position <= start.position {
+        // The search took a damaged batch for the one it looked for; it will not again.
+        if !damage.offsets.contains(offset), isFirstTry {
+          return try self.plan(
+            from: offset, maxBytes: maxBytes, minOneBatch: minOneBatch, isolation: isolation, in: view,
+            isFirstTry: false)
+        }
+        throw .corrupt(path: segment.log.path, position: damage.position)
+      }
+      end = LogPosition(offset: damage.offsets.lowerBound, segment: segment.baseOffset, position: damage.position)
+    }
+    if start.position < segment.inheritedBytes, end.position == segment.size { noteAbsent(before: end.offset, segment) }
     plan.byteCount = Int(end.position - start.position)
     plan.extents = [
       .file(FileExtent(file: try segment.file(), position: start.position, byteCount: plan.byteCount))

@@ -52,14 +52,18 @@ extension LogLoader {
       // Damage to what was flushed: nothing is cut, and what can be read behind it is.
       let next = try nextBatch(in: file, from: start + 1, to: segment.size, notBefore: endOffset, segment)
       report.findings.append(
-        .damaged(path: file.handle.path, position: start, byteCount: (next ?? segment.size) - start))
+        .damaged(path: file.handle.path, position: start, byteCount: (next?.position ?? segment.size) - start))
       guard let next else {
         // The bytes stay in the file, out of readers' sight.
         segment.setSize(start)
         return (builder, false)
       }
+      _ = segment.note(
+        Damage(
+          position: start, byteCount: next.position - start,
+          offsets: endOffset..<max(next.header.baseOffset, endOffset + 1)))
       builder.requireEntry()
-      start = next
+      start = next.position
     }
     report.findings.append(.cut(path: file.handle.path, position: start, byteCount: segment.size - start))
     do {
@@ -75,16 +79,24 @@ extension LogLoader {
     of segment: Segment, _ file: SegmentFile, from start: Int64, into builder: inout IndexBuilder
   ) throws(LogError) -> Int64 {
     var position = start
+    var checkedFrom: Int64?
+    // Behind an index entry the offset is not known before a batch is read.
+    var isKnown = start == 0
+    // Compaction leaves gaps, but not here. The checksum does not cover the first offset.
+    let isLast = segment === segments.last
     do {
       try HeaderScan.run(file, from: start, to: segment.size, blockSize: 64 << 10) { (scan) throws(LogError) in
         while let header = try scan.peek() {
           guard header.baseOffset >= endOffset, segment.relative(header.lastOffset) != nil else { throw scan.corrupt }
           if header.lastOffset >= trustedOffset {
+            if isLast, isKnown, header.baseOffset != endOffset { throw scan.corrupt }
             guard try BatchCheck.isWhole(file, header, at: scan.position) else { throw scan.corrupt }
             report.checkedBytes += Int64(header.sizeInBytes)
+            if checkedFrom == nil { checkedFrom = scan.position }
           }
           builder.add(header, at: scan.position)
           endOffset = header.nextOffset
+          isKnown = true
           scan.skip(header)
           position = scan.position
         }
@@ -92,13 +104,15 @@ extension LogLoader {
     } catch {
       guard case .corrupt = error else { throw error }
     }
+    // What was checked goes on to the end, or is cut there.
+    if let checkedFrom { segment.setInherited(checkedFrom) }
     return position
   }
 
   /// The first place from `start` on where a whole batch begins that may follow.
   private func nextBatch(
     in file: SegmentFile, from start: Int64, to limit: Int64, notBefore offset: Int64, _ segment: Segment
-  ) throws(LogError) -> Int64? {
+  ) throws(LogError) -> (position: Int64, header: BatchHeader)? {
     var position = start
     while limit - position >= Int64(BatchHeader.byteCount) {
       let found = try BatchCheck.candidate(in: file, from: position, to: limit)
@@ -106,7 +120,7 @@ extension LogLoader {
       if header.baseOffset >= offset, segment.relative(header.lastOffset) != nil,
         try BatchCheck.isWhole(file, header, at: at)
       {
-        return at
+        return (at, header)
       }
       position = at + 1
     }

@@ -140,8 +140,15 @@ extension LogLoader {
 
   private func position(of offset: Int64) throws(LogError) -> LogPosition? {
     let index = segments.partitioningIndex { $0.baseOffset > offset } - 1
-    guard index >= 0, let found = try segments[index].find(offset, limit: segments[index].size) else { return nil }
-    return LogPosition(offset: offset, segment: segments[index].baseOffset, position: found.position)
+    guard index >= 0 else { return nil }
+    let segment = segments[index]
+    do throws(LogError) {
+      guard let found = try segment.find(offset, limit: segment.size) else { return nil }
+      return LogPosition(offset: offset, segment: segment.baseOffset, position: found.position)
+    } catch .corrupt(let path, let position) where path == segment.log.path {
+      // All batches before the damage end before the offset.
+      return LogPosition(offset: offset, segment: segment.baseOffset, position: position)
+    }
   }
 
   /// Calls `body` with the headers from the batch on that holds `offset`, as far as they can be read.
@@ -152,7 +159,9 @@ extension LogLoader {
     guard size > 0, following(segment) > offset else { return }
     do {
       guard let start = try segment.find(offset, limit: size)?.position else { return }
-      try HeaderScan.run(try segment.file(), from: start, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in
+      try HeaderScan.run(
+        try segment.file(), from: start, to: size, blockSize: 64 << 10, over: segment.damages
+      ) { (scan) throws(LogError) in
         while let header = try scan.peek() {
           try body(header, scan.position)
           scan.skip(header)

@@ -10,6 +10,8 @@ package struct RecoveryReport: Sendable, CustomStringConvertible {
     case damaged(path: String, position: Int64, byteCount: Int64)
     /// The log ends before what was recorded as flushed.
     case missing(from: Int64, to: Int64)
+    /// No segment has these offsets, though the topic is not compacted.
+    case absent(from: Int64, to: Int64)
     /// The recovery point of a log that is not empty was not recorded; all of it was read.
     case noRecoveryPoint
     case snapshotUnusable(path: String)
@@ -40,6 +42,7 @@ extension RecoveryReport.Finding: CustomStringConvertible {
     case .damaged(let path, let position, let byteCount):
       "\(path) is damaged at \(position) (\(byteCount) bytes); the rest is served"
     case .missing(let from, let to): "the log ends at \(from), though it was flushed up to \(to)"
+    case .absent(let from, let to): "offsets \(from) to \(to - 1) are in no segment"
     case .noRecoveryPoint: "no recovery point was recorded"
     case .snapshotUnusable(let path): "\(path) is not a usable snapshot"
     case .leaderEpochsUnusable(let path): "\(path) is not usable; epochs were read from the log"

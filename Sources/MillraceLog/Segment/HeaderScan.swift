@@ -12,6 +12,8 @@ struct HeaderScan {
   private(set) var position: Int64
   /// Batches end here or before.
   let limit: Int64
+  /// Where to step over bytes that are known to be none.
+  private let damages: [Damage]
   private let block: UnsafeMutableRawBufferPointer
   private var blockStart: Int64 = 0
   private var blockCount = 0
@@ -19,24 +21,28 @@ struct HeaderScan {
   /// Runs `body` with a scan that begins at `start`, which must be where a batch begins.
   static func run<Result, E: Error>(
     _ file: SegmentFile, from start: Int64, to limit: Int64, blockSize: Int = Self.blockSize,
-    _ body: (inout HeaderScan) throws(E) -> Result
+    over damages: [Damage] = [], _ body: (inout HeaderScan) throws(E) -> Result
   ) throws(E) -> Result {
     try withUnsafeTemporaryAllocation(byteCount: blockSize, alignment: 8) { (block) throws(E) in
-      var scan = HeaderScan(file: file, position: start, limit: limit, block: block)
+      var scan = HeaderScan(file: file, position: start, limit: limit, damages: damages, block: block)
       return try body(&scan)
     }
   }
 
-  private init(file: SegmentFile, position: Int64, limit: Int64, block: UnsafeMutableRawBufferPointer) {
+  private init(
+    file: SegmentFile, position: Int64, limit: Int64, damages: [Damage], block: UnsafeMutableRawBufferPointer
+  ) {
     self.file = file
     self.position = position
     self.limit = limit
+    self.damages = damages
     self.block = block
   }
 
   /// The header at `position`, without moving on; nil at the limit. Throws `corrupt` when there is no batch, or one that
   /// passes the limit.
   mutating func peek() throws(LogError) -> BatchHeader? {
+    for damage in damages where damage.position <= position && position < damage.end { position = damage.end }
     guard position < limit else { return nil }
     guard limit - position >= Int64(BatchHeader.byteCount) else { throw corrupt }
     let inBlock = position - blockStart

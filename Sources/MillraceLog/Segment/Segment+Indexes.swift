@@ -47,7 +47,7 @@ extension Segment {
   ) throws(LogError) -> BatchHeader? {
     guard size > 0, position >= 0 else { return nil }
     do {
-      return try HeaderScan.run(try file(), from: position, to: size, blockSize: blockSize) {
+      return try HeaderScan.run(try file(), from: position, to: size, blockSize: blockSize, over: damages) {
         (scan) throws(LogError) in
         while let header = try scan.next() {
           if isWanted(header) { return header }
@@ -67,8 +67,12 @@ extension Segment {
     var builder = IndexBuilder(segment: self)
     if size > 0 {
       do {
-        try HeaderScan.run(try file(), from: 0, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in
+        try HeaderScan.run(try file(), from: 0, to: size, blockSize: 64 << 10, over: damages) {
+          (scan) throws(LogError) in
+          var expected: Int64 = 0
           while let header = try scan.peek() {
+            if scan.position != expected { builder.requireEntry() }
+            expected = scan.position + Int64(header.sizeInBytes)
             builder.add(header, at: scan.position)
             scan.skip(header)
           }

@@ -38,7 +38,7 @@ extension Segment {
   ) throws(LogError) -> Found {
     let start = Int64(entry?.position ?? 0)
     guard start >= 0, start <= limit else { return isFinal ? .nothing : .indexIsWrong }
-    return try HeaderScan.run(try file(), from: start, to: limit) { (scan) throws(LogError) in
+    return try HeaderScan.run(try file(), from: start, to: limit, over: damages) { (scan) throws(LogError) in
       while true {
         let isFirst = scan.position == start
         let header: BatchHeader?
@@ -76,7 +76,7 @@ extension Segment {
     {
       from = LogPosition(offset: -1, segment: baseOffset, position: Int64(found.position))
     }
-    return try HeaderScan.run(try file(), from: from.position, to: limit) { (scan) throws(LogError) in
+    return try HeaderScan.run(try file(), from: from.position, to: limit, over: damages) { (scan) throws(LogError) in
       var last = from
       while let header = try scan.peek() {
         // At an index entry the offset is not known before its batch is looked at.

@@ -14,6 +14,10 @@ final class Segment: Sendable {
   let indexIntervalBytes: Int32
   /// Bytes of whole batches in the file.
   private let byteCount: Atomic<Int64>
+  /// Bytes before this position were there when the log was opened, and nobody has looked at their checksums.
+  private let inherited: Atomic<Int64>
+  let damage = Mutex(SegmentDamage())
+  private let isDamaged = Atomic<Bool>(false)
   private let summary: Mutex<Summary>
   private let active: Atomic<Bool>
   /// Whether the indexes were found usable, or made anew, since the log was opened.
@@ -34,6 +38,7 @@ final class Segment: Sendable {
     self.directory = directory
     self.indexIntervalBytes = indexIntervalBytes
     self.byteCount = Atomic(byteCount)
+    inherited = Atomic(isNew ? 0 : byteCount)
     active = Atomic(isNew)
     log = FileSlot(directory: directory, offset: baseOffset, kind: .log, cache: cache, stage: stage)
     index = IndexFile(
@@ -50,6 +55,22 @@ final class Segment: Sendable {
 
   var size: Int64 { byteCount.load(ordering: .acquiring) }
   func setSize(_ size: Int64) { byteCount.store(size, ordering: .releasing) }
+
+  var inheritedBytes: Int64 { inherited.load(ordering: .acquiring) }
+  func setInherited(_ byteCount: Int64) { inherited.store(byteCount, ordering: .releasing) }
+
+  /// What walks over the headers step over; nearly always nothing.
+  var damages: [Damage] { isDamaged.load(ordering: .acquiring) ? damage.withLock { $0.found } : [] }
+
+  /// Returns whether the damage was not known.
+  func note(_ found: Damage) -> Bool {
+    let isNews = damage.withLock { $0.add(found) }
+    if isNews { isDamaged.store(true, ordering: .releasing) }
+    return isNews
+  }
+
+  /// Whether nobody was told of the damage yet.
+  func takeUnreported(_ found: Damage) -> Bool { damage.withLock { $0.takeUnreported(found) } }
 
   /// Whether the log's writer may add to it.
   var isActive: Bool { active.load(ordering: .acquiring) }

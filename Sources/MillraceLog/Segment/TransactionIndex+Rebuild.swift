@@ -39,7 +39,8 @@ struct TransactionIndexRebuild {
     guard size > 0 else { return [] }
     let file = try segment.file()
     do {
-      try HeaderScan.run(file, from: 0, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in
+      try HeaderScan.run(file, from: 0, to: size, blockSize: 64 << 10, over: segment.damages) {
+        (scan) throws(LogError) in
         while let header = try scan.peek() {
           if header.hasProducerId, header.isControl {
             if let marker = try EndTransactionMarker(in: file, header, at: scan.position),

@@ -17,6 +17,7 @@ final class DataDirectory: Sendable {
   let filesGate = Mutex(())
   private let changed = Mutex<[PartitionLog]>([])
   private let removals: Mutex<[Removal]>
+  let damageCount = Atomic<Int>(0)
   private let bytesSinceCheckpoint = Atomic<Int64>(0)
   /// Woken when a checkpoint is due by bytes.
   let wakeUp: WakeUp

@@ -1,0 +1,147 @@
+// Checking inherited batches: their checksums, and that their offsets rise, since a batch's first offset and its length
+// are not covered by its checksum. Where a batch fails, the next whole one is looked for.
+
+import MillraceRecords
+
+extension Segment {
+  /// The damage in the bytes of a read from `start` to `end`. What was not checked before is now. `isBoundary` when a
+  /// read that ended at `start` says so, rather than the header there.
+  func damage(
+    from start: LogPosition, isBoundary: Bool, to end: Int64, limit: LogPosition
+  ) throws(LogError) -> Damage? {
+    let end = min(end, inheritedBytes)
+    guard start.position < end else { return nil }
+    if !damage.withLock({ $0.isChecked(start.position..<end) }) {
+      let from = isBoundary ? (start.position, start.offset) : try anchor(before: start.position)
+      _ = try check(from: from, through: end, limit: limit)
+    }
+    return damage.withLock { $0.first(from: start.position, before: end) }
+  }
+
+  /// Checks the batches around `position`, where a header did not hold together, and back to a place that is known, since
+  /// it may have been a batch before that sent the walk there. Returns whether that found anything new.
+  func examine(around position: Int64, limit: LogPosition) throws(LogError) -> Bool {
+    guard position < inheritedBytes else { return false }
+    let start = try anchor(before: position)
+    if try check(from: start, through: position + 1, limit: limit) { return true }
+    return start.position > 0 ? try check(from: (0, baseOffset), through: position + 1, limit: limit) : false
+  }
+
+  /// The most index entries that are asked for a place that log and index agree on.
+  private static let mostEntriesAsked = 8
+
+  /// A batch before `position` whose offset is known from two sides: from its header and the index, or because the
+  /// segment begins with it.
+  private func anchor(before position: Int64) throws(LogError) -> (position: Int64, offset: Int64) {
+    var position = position
+    for _ in 0..<Self.mostEntriesAsked {
+      guard let entry = try index.last(where: { Int64($0.position) < position })?.entry, entry.position > 0 else {
+        break
+      }
+      position = Int64(entry.position)
+      if try isTrue(entry), let header = try header(at: position) { return (position, header.baseOffset) }
+    }
+    return (0, baseOffset)
+  }
+
+  /// Checks from a place that is known up to `end`. Returns whether that found anything new.
+  private func check(
+    from start: (position: Int64, offset: Int64), through end: Int64, limit: LogPosition
+  ) throws(LogError) -> Bool {
+    let size = baseOffset == limit.segment ? limit.position : self.size
+    // No batch of the segment ends behind it.
+    let endOffset =
+      baseOffset == limit.segment ? limit.offset : min(limit.offset, baseOffset + Int64(Int32.max) + 1)
+    var walk = BatchWalk(file: try file(), position: start.position, expected: start.offset, size: size)
+    walk.endOffset = endOffset
+    var isNews = false
+    var soundFrom = start.position
+    while walk.position < min(end, size) {
+      if let known = damage.withLock({ $0.first(from: walk.position, before: walk.position + 1) }) {
+        damage.withLock { $0.noteChecked(soundFrom..<walk.position) }
+        walk.position = known.end
+        walk.expected = max(walk.expected, known.offsets.upperBound)
+        soundFrom = known.end
+        continue
+      }
+      if let header = try walk.sound() {
+        walk.position += Int64(header.sizeInBytes)
+        walk.expected = header.nextOffset
+        continue
+      }
+      let next = try walk.next()
+      let resume = next?.position ?? size
+      let resumeOffset = next?.header.baseOffset ?? endOffset
+      let found = Damage(
+        position: walk.position, byteCount: resume - walk.position,
+        offsets: walk.expected..<max(resumeOffset, walk.expected + 1))
+      damage.withLock { $0.noteChecked(soundFrom..<resume) }
+      isNews = note(found) || isNews
+      walk.position = resume
+      walk.expected = max(walk.expected, resumeOffset)
+      soundFrom = resume
+    }
+    damage.withLock { damage in
+      damage.noteChecked(soundFrom..<walk.position)
+      if walk.position >= self.size { damage.endOffset = walk.expected }
+    }
+    return isNews
+  }
+}
+
+/// Goes from batch to batch by checksums.
+private struct BatchWalk {
+  let file: SegmentFile
+  var position: Int64
+  /// The offset that comes next, or a later one where compaction took records.
+  var expected: Int64
+  let size: Int64
+  var endOffset = Int64.max
+
+  init(file: SegmentFile, position: Int64, expected: Int64, size: Int64) {
+    self.file = file
+    self.position = position
+    self.expected = expected
+    self.size = size
+  }
+
+  /// The header of the batch at `position`, if it is whole and in line.
+  func sound() throws(LogError) -> BatchHeader? {
+    guard let header = try header(at: position), isInLine(header), try BatchCheck.isWhole(file, header, at: position)
+    else { return nil }
+    // A first offset that is too large shows in the batch behind. Which of the two is wrong, the neighbours say.
+    let after = position + Int64(header.sizeInBytes)
+    guard header.baseOffset > expected, let next = try self.header(at: after), next.baseOffset < header.nextOffset,
+      try BatchCheck.isWhole(file, next, at: after)
+    else { return header }
+    if next.baseOffset == expected + Int64(header.lastOffsetDelta) + 1 { return nil }
+    let third = try self.header(at: after + Int64(next.sizeInBytes))
+    return third?.baseOffset == header.nextOffset + Int64(next.lastOffsetDelta) + 1 ? header : nil
+  }
+
+  /// The first whole batch behind `position` that may follow.
+  func next() throws(LogError) -> (position: Int64, header: BatchHeader)? {
+    var from = position + 1
+    while size - from >= Int64(BatchHeader.byteCount) {
+      guard let (at, header) = try BatchCheck.candidate(in: file, from: from, to: size) else { return nil }
+      if isInLine(header), try BatchCheck.isWhole(file, header, at: at) { return (at, header) }
+      from = at + 1
+    }
+    return nil
+  }
+
+  private func isInLine(_ header: BatchHeader) -> Bool {
+    header.baseOffset >= expected && header.nextOffset <= endOffset
+  }
+
+  private func header(at position: Int64) throws(LogError) -> BatchHeader? {
+    do throws(LogError) {
+      return try HeaderScan.run(file, from: position, to: size, blockSize: BatchHeader.byteCount) {
+        (scan) throws(LogError) in try scan.peek()
+      }
+    } catch {
+      guard case .corrupt = error else { throw error }
+      return nil
+    }
+  }
+}
