@@ -108,7 +108,8 @@ import Testing
       let outcome = try serve(disk, life, touched, what)
       lost += outcome.lost
       told += outcome.told ? 1 : 0
-      if outcome.lost > 0 { #expect(outcome.told, "\(what)") }
+      // A log whose first segment is gone looks like one whose retention took it.
+      if outcome.lost > 0, injury.kind != .deletion { #expect(outcome.told, "\(what)") }
       if !outcome.isRight { return }
     }
     print("\(copies) injured copies, \(lost) records lost with their batches, \(told) reports, seed \(seed)")
