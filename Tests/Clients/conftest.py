@@ -2,6 +2,7 @@ import os
 import random
 
 import pytest
+from confluent_kafka import Producer
 
 from broker import Broker
 
@@ -52,3 +53,16 @@ def new_broker(tmp_path):
 def topic(request):
     import uuid
     return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def open_transaction(shared_broker, topic):
+    """A producer with a record in each of two partitions and the transaction still open; its id is the topic's name."""
+    shared_broker.cli("topics", "create", topic, "--partitions", 2, "--bootstrap-server", shared_broker.bootstrap)
+    producer = Producer({"bootstrap.servers": shared_broker.bootstrap, "transactional.id": topic})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for partition in range(2):
+        producer.produce(topic, "open", partition=partition)
+    assert producer.flush(30) == 0
+    return producer

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from confluent_kafka import KafkaException
+
 from broker import binary
 
 
@@ -156,6 +158,30 @@ def test_groups(run, topic):
     assert group not in run("groups", "list").split()
     run("groups", "delete", group, fails=True)
     run("groups", "describe", group, fails=True)
+
+
+def test_transactions(run, topic, open_transaction):
+    listed = run("transactions", "list", "--state", "Ongoing").splitlines()
+    assert any(line.split()[0] == topic for line in listed)
+    assert topic not in run("transactions", "list", "--longer-than", "1h")
+    described = run("transactions", "describe", topic)
+    assert "Ongoing" in described and f"{topic}-0" in described and f"{topic}-1" in described
+    run("transactions", "describe", "missing-" + topic, fails=True)
+    producers = [line.split() for line in run("transactions", "producers", topic).splitlines()[1:]]
+    assert [(row[0], row[-1]) for row in producers] == [(f"{topic}-0", "0"), (f"{topic}-1", "0")]
+    assert len(run("transactions", "find-hanging", topic, "--older-than", "0ms").splitlines()) == 1, \
+        "its coordinator is going to end it"
+
+    run("transactions", "abort", "--hanging", topic + ":0", "--start-offset", 7, fails=True)
+    run("transactions", "abort", "--hanging", topic + ":0", "--start-offset", 0)
+    rows = [line.split() for line in run("transactions", "producers", topic).splitlines()[1:]]
+    assert [row[-1] for row in rows] == ["-", "0"], "only that partition's transaction was ended"
+    run("transactions", "abort", topic)
+    assert all(line.split()[-1] == "-" for line in run("transactions", "producers", topic).splitlines()[1:])
+    with pytest.raises(KafkaException):
+        open_transaction.commit_transaction(30)
+    run("transactions", "abort", "missing-" + topic, fails=True)
+    assert "missing-" + topic not in run("transactions", "list")
 
 
 def test_configs(run, topic):

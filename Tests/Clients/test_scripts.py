@@ -92,6 +92,26 @@ def test_consumer_groups(run, topic, tmp_path):
     groups("--describe", fails=True)
 
 
+def test_transactions(run, topic, open_transaction):
+    def cells(text):
+        return [line.split() for line in text.splitlines()[1:]]
+
+    partition = ["--topic", topic, "--partition", 0]
+    assert [row for row in cells(run("kafka-transactions", "list")) if row[0] == topic][0][3] == "Ongoing"
+    assert topic not in run("kafka-transactions", "list", "--duration-filter", 3_600_000)
+    described = cells(run("kafka-transactions", "describe", "--transactional-id", topic))[0]
+    assert described[1] == topic and described[4] == "Ongoing" and described[8] == f"{topic}-0,{topic}-1"
+    assert cells(run("kafka-transactions", "describe-producers", *partition))[0][-1] == "0"
+    assert cells(run("kafka-transactions", "find-hanging", "--broker-id", 1, "--max-transaction-timeout", 0)) == []
+    run("kafka-transactions", "find-hanging", fails=True)
+    run("kafka-transactions", "abort", *partition, "--start-offset", 7, fails=True)
+    run("kafka-transactions", "abort", *partition, "--start-offset", 0)
+    assert cells(run("kafka-transactions", "describe-producers", *partition))[0][-1] == "None"
+    run("kafka-transactions", "forceTerminateTransaction", "--transactionalId", topic)
+    assert [row for row in cells(run("kafka-transactions", "list")) if row[0] == topic][0][3] != "Ongoing"
+    run("kafka-transactions", "commit", fails=True)
+
+
 def test_configs(run, topic, tmp_path):
     configs = lambda *arguments, **given: run("kafka-configs", *arguments, **given)
     run("kafka-topics", "--create", "--topic", topic)

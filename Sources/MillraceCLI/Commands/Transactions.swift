@@ -155,7 +155,10 @@ struct Transactions: AsyncParsableCommand {
 
     func run() async throws {
       try await connection.withAdmin { admin in
+        let known = transactionalIds.isEmpty ? [:] : try await admin.describeTransactions(transactionalIds)
         for id in transactionalIds {
+          // Who fences an unknown id makes it known.
+          _ = try known[id]?.get()
           try await admin.fenceProducer(id)
           try Output.standard.line("aborted \(id)")
         }
