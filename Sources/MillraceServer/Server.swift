@@ -51,7 +51,7 @@ package final class Server: Sendable {
         framing: Framing(maxFrameBytes: configuration.maxRequestBytes),
         maxInFlight: max(1, configuration.maxInFlightPerConnection)),
       maxIdle: TimeAmount(configuration.maxIdle ?? .seconds(Self.forever)),
-      memory: RequestMemory(limitBytes: configuration.maxQueuedRequestBytes),
+      requestMemoryBytes: configuration.maxQueuedRequestBytes,
       quota: ConnectionQuota(
         limits: ConnectionQuota.Limits(
           total: configuration.maxConnections, perAddress: configuration.maxConnectionsPerAddress,

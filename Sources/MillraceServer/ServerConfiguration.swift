@@ -12,7 +12,8 @@ package struct ServerConfiguration: Sendable, Equatable {
   package var listenBacklog = 128
   /// `socket.request.max.bytes`
   package var maxRequestBytes = 100 << 20
-  /// `queued.max.request.bytes`: memory for the requests of all connections that are not answered yet.
+  /// `queued.max.request.bytes`: memory for the requests of all connections that are not answered yet, and as much
+  /// again for those that have not fully arrived.
   package var maxQueuedRequestBytes = defaultMaxQueuedRequestBytes
   /// Requests of one connection that are taken up and not answered, or answered and not sent.
   package var maxInFlightPerConnection = 100

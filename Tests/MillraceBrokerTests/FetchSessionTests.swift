@@ -37,6 +37,14 @@ import Testing
     #expect(answer.results.map(\.key.partition) == [0, 1])
   }
 
+  @Test func `a partition that a fetch names again and again is fetched once`() {
+    let cache = FetchSessionCache(capacity: 10)
+    for epoch: Int32 in [FetchSessionCache.initialEpoch, FetchSessionCache.finalEpoch] {
+      let named = request([0, 1, 0, 0, 1], epoch: epoch)
+      #expect(cache.context(for: named, version: 12, now: now).partitions.map(\.key.partition) == [0, 1])
+    }
+  }
+
   @Test func `an incremental fetch asks for everything and is told only what changed`() {
     let cache = FetchSessionCache(capacity: 10)
     let id = open(cache, [0, 1])

@@ -22,6 +22,18 @@ import Testing
     }
   }
 
+  @Test func `a message may not bring tens of thousands of tagged fields of almost nothing`() throws {
+    func read(_ count: Int) throws -> Int {
+      var frame = ByteBuffer(integer: Int16(0))
+      frame.writeBytes([UInt8(count & 0x7F) | 0x80, UInt8(count >> 7 & 0x7F) | 0x80, UInt8(count >> 14)])
+      for _ in 0..<count { frame.writeBytes([0x7F, 0]) }
+      var reader = MessageReader(frame)
+      return try SnapshotFooterRecord(from: &reader, version: 0).unknownTaggedFields.count
+    }
+    #expect(try read(4000) == 4000)
+    #expect(throws: ProtocolError.self) { try read(50_000) }
+  }
+
   @Test func `a large count that proves true only in part fails after that part`() throws {
     var writer = MessageWriter()
     writer.writeInt32(1_000_000)

@@ -60,10 +60,11 @@ package struct FetchSession: Sendable {
         || old.logStartOffset != result.data.logStartOffset
     }
     // Nobody stands behind the last one: moving it would only cost.
-    if delivered.count < entries.count {
-      for key in delivered {
-        if let entry = entries.removeValue(forKey: key) { entries[key] = entry }
-      }
+    if !delivered.isEmpty, delivered.count < entries.count {
+      var moved: OrderedDictionary<FetchKey, Entry> = [:]
+      for key in delivered { moved[key] = entries[key] }
+      entries.removeAll { moved[$0.key] != nil }
+      entries.merge(moved) { _, last in last }
     }
     return news
   }

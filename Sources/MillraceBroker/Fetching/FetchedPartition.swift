@@ -1,5 +1,6 @@
 // What a fetch asks of one partition, and how the partition is named: by topic id from version 13 on, by name before.
 
+import Collections
 import MillraceProtocol
 
 package struct FetchKey: Hashable, Sendable {
@@ -36,8 +37,11 @@ package struct FetchedPartition: Sendable, Equatable {
 }
 
 extension FetchRequest {
+  /// Each partition once: of one that is named again, the last word counts.
   var fetchedPartitions: [FetchedPartition] {
-    topics.flatMap { topic in topic.partitions.map { FetchedPartition(topic: topic, partition: $0) } }
+    let named = topics.flatMap { topic in topic.partitions.map { FetchedPartition(topic: topic, partition: $0) } }
+    guard named.count > 1 else { return named }
+    return Array(OrderedDictionary(named.map { ($0.key, $0) }, uniquingKeysWith: { _, last in last }).values)
   }
 
   var forgottenPartitions: [FetchKey] {

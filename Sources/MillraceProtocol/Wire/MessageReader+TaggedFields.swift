@@ -23,6 +23,8 @@ struct IncomingTaggedField {
 }
 
 extension MessageReader {
+  private static let tinyFieldBytes = 8
+
   @inline(never)
   mutating func readTaggedFieldCount() throws(ProtocolError) -> Int {
     let count = Int(try readUnsignedVarint())
@@ -36,6 +38,10 @@ extension MessageReader {
     let tag = try readUnsignedVarint()
     let size = Int(try readUnsignedVarint())
     let start = offset
+    if size < Self.tinyFieldBytes {
+      guard tinyFieldsLeft > 0 else { throw .invalidLength(size, at: start) }
+      tinyFieldsLeft -= 1
+    }
     return IncomingTaggedField(tag: tag, reader: MessageReader(part: try readSlice(size), offset: start))
   }
 

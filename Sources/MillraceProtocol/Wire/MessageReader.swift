@@ -25,6 +25,8 @@ public struct MessageReader: @unchecked Sendable {
   private let end: Int
   /// What to add to the position for an offset in the whole message.
   private let base: Int
+  /// Tagged fields of a few bytes that may still come: in memory each is many times as large.
+  var tinyFieldsLeft = 4096
 
   public init(_ buffer: ByteBuffer) {
     self.init(part: buffer, offset: 0)

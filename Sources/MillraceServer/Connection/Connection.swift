@@ -17,16 +17,19 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
 
   /// Requests taken up in one go before other connections of the loop get their turn.
   static let maxDispatchesPerTurn = 256
-  /// A response with up to this many bytes from files is read and written in one piece; files of larger ones are sent
-  /// with sendfile(2). Measured: reading is cheaper at 32 KiB, sending at 64 KiB.
+  /// A response with up to this many bytes from files is read and written in one piece; ranges of larger ones are sent
+  /// with sendfile(2), unless they are small: each takes a descriptor until it is sent. Measured: reading is cheaper at 32 KiB, sending at 64 KiB.
   static let maxLoadedBytes = 32 << 10
   /// How long a connection that was ended from this side stays to see the peer's end, so that the last answers are
   /// not lost to a reset.
   static let lingering: TimeAmount = .milliseconds(500)
   /// How long a peer that will send no more is still answered. Mostly it is gone altogether.
   static let maxAnsweringAfterEnd: TimeAmount = .seconds(5)
-  /// A peer that goes silent in the middle of a request is given this long.
+  /// A peer that goes silent in the middle of a request is given this long, and for all of a request this long and what
+  /// its bytes take at `minRequestRate`.
   static let maxSilenceInRequest: TimeAmount = .seconds(60)
+  /// Bytes in a second; a client that sends slower than that has given up on the answer long before.
+  static let minRequestRate = 256 << 10
 
   let thread: NetworkThread
   private let shared: ServerShared
@@ -48,6 +51,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   var isDriveScheduled = false
   private var wasActive = true
   private var quietSince = NIODeadline.now()
+  /// When the first bytes of an incomplete request came.
+  private var requestSince: NIODeadline?
   private var unsentAtSweep = 0
 
   init(peer: Peer, info: ConnectionInfo, thread: NetworkThread, receiveBuffer: ReceiveBuffer, shared: ServerShared) {
@@ -129,6 +134,12 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   func closeNow() { context?.close(promise: nil) }
 
   func closeIfIdle(_ now: NIODeadline) {
+    if !machine.wantsRead {
+      // It is us who does not take the rest.
+      requestSince = requestSince.map { _ in now }
+    } else if let requestSince, now - requestSince >= Self.maxDuration(ofRequest: machine.wantedBytes) {
+      return close(because: "it sent a request slower than \(Self.minRequestRate / 1024) KiB a second")
+    }
     let unsent = unsentBytes
     if wasActive || unsent != unsentAtSweep {
       wasActive = false
@@ -142,6 +153,10 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     } else if quiet >= shared.maxIdle {
       closeNow()
     }
+  }
+
+  private static func maxDuration(ofRequest byteCount: Int) -> TimeAmount {
+    maxSilenceInRequest + .seconds(Int64(byteCount / minRequestRate))
   }
 
   /// What the socket has not taken yet: a slow reader's progress shows here.
@@ -165,6 +180,12 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     } while driveAgain
     isDriving = false
     guard let context else { return }
+    shared.arrivingMemory.release(machine.takeArrivedBytes())
+    if receiveBuffer.input.readableBytes == 0 {
+      requestSince = nil
+    } else if requestSince == nil {
+      requestSince = .now()
+    }
     receiveBuffer.settle(wantedBytes: machine.wantedBytes)
     if isReadHeld, machine.wantsRead {
       isReadHeld = false
@@ -175,16 +196,17 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
   private func performSteps() {
     var dispatches = 0
     while let context, sendPieces(on: context) {
-      let step = machine.next(&receiveBuffer.input) { shared.memory.reserve($0) }
+      let step = machine.next(&receiveBuffer.input) { shared.memory(for: $0).reserve($1) }
       switch step {
       case .dispatch(let frame, let number):
+        requestSince = nil
         shared.handler.handle(frame, from: info, Slot(connection: self, number: number))
         dispatches += 1
         if dispatches == Self.maxDispatchesPerTurn { return thread.driveSoon(self) }
       case .send(let response): send(response, on: context)
-      case .awaitMemory:
+      case .awaitMemory(let use):
         let (thread, connection) = (thread, self)
-        shared.memory.whenAvailable { thread.post(.run { connection.memoryIsAvailable() }) }
+        shared.memory(for: use).whenAvailable { thread.post(.run { connection.memoryIsAvailable() }) }
       case .finish: return finish(context)
       case .close(let reason): return close(because: reason)
       case .rest: return
@@ -213,7 +235,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
       if !machine.isWritable { flushIfNeeded() }
       guard machine.isWritable, self.context != nil else { return false }
       do {
-        switch try pieces?.next(sendingFiles: true) {
+        switch try pieces?.next(minFileBytes: Self.maxLoadedBytes) {
         case .bytes(let bytes): write(bytes, on: context)
         case .file(let extent):
           needsFlush = true
@@ -282,6 +304,7 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     context = nil
     pieces = nil
     shared.memory.release(machine.end())
+    shared.arrivingMemory.release(machine.takeArrivedBytes())
     receiveBuffer.discard()
     thread.remove(self)
     shared.quota.release(peer.address)

@@ -27,8 +27,8 @@ struct ConnectionMachine {
   enum Step {
     case dispatch(ByteBuffer, RequestNumber)
     case send(OutgoingResponse)
-    /// Call `memoryMayBeAvailable()` when the broker's request memory may have room again.
-    case awaitMemory
+    /// Call `memoryMayBeAvailable()` when that memory of the broker may have room again.
+    case awaitMemory(MemoryUse)
     /// All is answered and nothing more will come: close once everything is sent.
     case finish
     /// Close now. The reason is for the log.
@@ -36,6 +36,10 @@ struct ConnectionMachine {
     /// Nothing to do until the next event.
     case rest
   }
+
+  /// What memory of the broker is for. Frames that arrive have a bound of their own: whoever announces much and sends
+  /// little keeps no request of others from being taken up.
+  enum MemoryUse: Sendable { case arriving, requests }
 
   private enum Phase {
     /// Requests are read, taken up and answered.
@@ -52,8 +56,10 @@ struct ConnectionMachine {
   private var phase = Phase.open
   private var queue = ResponseQueue()
   private var isAwaitingMemory = false
-  /// Reserved for the frame at the head of the input.
+  /// Reserved for the frame at the head of the input while it arrives.
   private var reservedBytes = 0
+  /// Was reserved for frames that have arrived since.
+  private var arrivedBytes = 0
   /// What the input has to hold before the next look at it.
   private(set) var wantedBytes = Framing.prefixBytes
 
@@ -94,17 +100,27 @@ struct ConnectionMachine {
   /// - Returns: request memory to give back.
   mutating func end() -> Int {
     phase = .ended
-    let freed = queue.removeAll() + reservedBytes
+    frameArrived()
+    return queue.removeAll()
+  }
+
+  /// Memory for arriving frames to give back since this was last asked.
+  mutating func takeArrivedBytes() -> Int {
+    defer { arrivedBytes = 0 }
+    return arrivedBytes
+  }
+
+  private mutating func frameArrived() {
+    arrivedBytes += reservedBytes
     reservedBytes = 0
-    return freed
   }
 
   // MARK: Decision
 
   /// - Parameters:
   ///   - input: what has been received; frames are consumed from it.
-  ///   - reserve: asks for that much of the broker's request memory.
-  mutating func next(_ input: inout ByteBuffer, reserve: (Int) -> Bool) -> Step {
+  ///   - reserve: asks for that much of the broker's memory.
+  mutating func next(_ input: inout ByteBuffer, reserve: (MemoryUse, Int) -> Bool) -> Step {
     guard phase != .ended else { return .rest }
     if phase != .draining, hasRoom, !isAwaitingMemory, let step = takeUp(&input, reserve) { return step }
     guard isWritable else { return .rest }
@@ -118,18 +134,18 @@ struct ConnectionMachine {
   }
 
   /// The next request of the input, if a whole one is there.
-  private mutating func takeUp(_ input: inout ByteBuffer, _ reserve: (Int) -> Bool) -> Step? {
+  private mutating func takeUp(_ input: inout ByteBuffer, _ reserve: (MemoryUse, Int) -> Bool) -> Step? {
     switch limits.framing.head(of: input) {
     case .complete(let byteCount):
-      guard reservedBytes > 0 || reserve(byteCount) else { return startAwaitingMemory() }
-      reservedBytes = 0
+      guard reserve(.requests, byteCount) else { return awaitMemory(.requests) }
+      frameArrived()
       wantedBytes = Framing.prefixBytes
       return .dispatch(Self.cut(byteCount, from: &input), queue.append(requestBytes: byteCount))
     case .partial(let wanted):
       wantedBytes = wanted
       let byteCount = wanted - Framing.prefixBytes
       if phase == .open, reservedBytes == 0, byteCount > Self.maxUnreservedPartialBytes {
-        guard reserve(byteCount) else { return startAwaitingMemory() }
+        guard reserve(.arriving, byteCount) else { return awaitMemory(.arriving) }
         reservedBytes = byteCount
       }
       return nil
@@ -143,9 +159,9 @@ struct ConnectionMachine {
     }
   }
 
-  private mutating func startAwaitingMemory() -> Step {
+  private mutating func awaitMemory(_ use: MemoryUse) -> Step {
     isAwaitingMemory = true
-    return .awaitMemory
+    return .awaitMemory(use)
   }
 
   private mutating func ended(_ step: Step) -> Step {

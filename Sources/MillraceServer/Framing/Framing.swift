@@ -13,6 +13,10 @@ import NIOCore
 struct Framing: Sendable, Equatable {
   static let prefixBytes = 4
 
+  /// Larger requests than this can only be Produce. The others are read into small objects of many times their size.
+  static let maxOtherBytes = 16 << 20
+  private static let produceKey: Int16 = 0
+
   /// Kafka's `socket.request.max.bytes`.
   var maxFrameBytes: Int
 
@@ -32,6 +36,13 @@ struct Framing: Sendable, Equatable {
     guard length >= 0 else { return .invalid(.negativeLength(length)) }
     let byteCount = Int(length)
     guard byteCount <= maxFrameBytes else { return .invalid(.tooLarge(byteCount, limit: maxFrameBytes)) }
+    if byteCount > Self.maxOtherBytes {
+      let keyEnd = Self.prefixBytes + MemoryLayout<Int16>.size
+      guard let key = input.getInteger(at: input.readerIndex + Self.prefixBytes, as: Int16.self) else {
+        return .partial(wantedBytes: keyEnd)
+      }
+      guard key == Self.produceKey else { return .invalid(.tooLargeForItsKind(byteCount, apiKey: key)) }
+    }
     let wanted = Self.prefixBytes + byteCount
     return input.readableBytes >= wanted ? .complete(byteCount: byteCount) : .partial(wantedBytes: wanted)
   }
@@ -40,10 +51,13 @@ struct Framing: Sendable, Equatable {
 enum FramingError: Error, Equatable, CustomStringConvertible {
   case negativeLength(Int32)
   case tooLarge(Int, limit: Int)
+  case tooLargeForItsKind(Int, apiKey: Int16)
 
   var description: String {
     switch self {
     case .negativeLength(let length): "a request announced a negative length (\(length))"
+    case .tooLargeForItsKind(let length, let apiKey):
+      "a request of API \(apiKey) announced \(length) bytes; only Produce may have more than \(Framing.maxOtherBytes)"
     case .tooLarge(let length, let limit):
       "a request announced \(length) bytes, more than socket.request.max.bytes (\(limit))\(Self.guess(length))"
     }

@@ -49,8 +49,8 @@ struct ResponsePieces {
     return whole
   }
 
-  /// - Parameter sendingFiles: whether ranges of files are wanted as such; otherwise their bytes are.
-  mutating func next(sendingFiles: Bool) throws(LogError) -> Piece? {
+  /// - Parameter minFileBytes: ranges of files of so many bytes are wanted as such; of smaller ones their bytes are.
+  mutating func next(minFileBytes: Int) throws(LogError) -> Piece? {
     if let range = toRead { return try read(range) }
     while splice < splices.count {
       let (offset, extents) = (splices[splice].offset, splices[splice].plan.extents)
@@ -62,7 +62,7 @@ struct ResponsePieces {
         defer { extent += 1 }
         switch extents[extent] {
         case .bytes(let array): return .bytes(ByteBuffer(bytes: array))
-        case .file(let range): return sendingFiles ? .file(range) : try read(range)
+        case .file(let range): return range.byteCount >= minFileBytes ? .file(range) : try read(range)
         }
       }
       splice += 1

@@ -123,8 +123,8 @@ import Testing
     let broker = try GroupBroker(["group.min.session.timeout.ms": "50"])
     let client = GroupClient(broker: broker)
     _ = try await client.findCoordinator()
-    let memberId = try await broker.send(try client.joinRequest(sessionMs: 2_000), version: 9).memberId
-    let joined = try await broker.send(try client.joinRequest(memberId: memberId, sessionMs: 2_000), version: 9)
+    let memberId = try await broker.send(try client.joinRequest(sessionMs: 5_000), version: 9).memberId
+    let joined = try await broker.send(try client.joinRequest(memberId: memberId, sessionMs: 5_000), version: 9)
     #expect(joined.errorCode == 0)
     try await eventually {
       try await broker.send(DescribeGroupsRequest(groups: ["g"]), version: 6).groups[0].groupState == "Empty"

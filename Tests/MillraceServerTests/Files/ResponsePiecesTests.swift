@@ -27,7 +27,7 @@ import Testing
   @Test func `a response is bytes and ranges of files, in order`() throws {
     var pieces = ResponsePieces(try response().0)
     var kinds: [String] = []
-    while let piece = try pieces.next(sendingFiles: true) {
+    while let piece = try pieces.next(minFileBytes: 0) {
       switch piece {
       case .bytes(let bytes): kinds.append(String(buffer: bytes))
       case .file(let range): kinds.append("file \(range.byteCount > 0)")
@@ -40,7 +40,7 @@ import Testing
     let (response, expected) = try response()
     var pieces = ResponsePieces(response)
     var all: [UInt8] = []
-    while let piece = try pieces.next(sendingFiles: false) {
+    while let piece = try pieces.next(minFileBytes: .max) {
       guard case .bytes(let bytes) = piece else {
         Issue.record("a range of a file")
         continue
@@ -55,7 +55,7 @@ import Testing
     let (response, expected) = try response()
     var pieces = ResponsePieces(response)
     var all: [UInt8] = []
-    while let piece = try pieces.next(sendingFiles: true) {
+    while let piece = try pieces.next(minFileBytes: 0) {
       switch piece {
       case .bytes(let bytes): all += Array(buffer: bytes)
       case .file(let range): pieces.readInstead(range)

@@ -30,7 +30,7 @@ import Testing
       var machine = Transcript().machine
       var input = ByteBuffer(integer: Int32(size))
       input.writeRepeatingByte(7, count: size)
-      guard case .dispatch(let frame, _) = machine.next(&input, reserve: { _ in true }) else {
+      guard case .dispatch(let frame, _) = machine.next(&input, reserve: { _, _ in true }) else {
         Issue.record("not taken up")
         continue
       }
@@ -155,33 +155,46 @@ import Testing
     #expect(t.memory == 500_000)
     var u = Transcript()
     u.memory = 500_000
+    u.arrivingMemory = 500_000
     #expect(u.receive(bytes: [0, 1, 0x86, 0xa0]) == [])
-    #expect(u.memory == 400_000)
+    #expect(u.memory == 500_000)
+    #expect(u.arrivingMemory == 400_000)
     #expect(u.receive(bytes: [UInt8](repeating: 0, count: 100_000)) == ["take up 100000 bytes"])
     #expect(u.memory == 400_000)
+    #expect(u.arrivingMemory == 500_000)
     _ = u.answer("100000 bytes", .nothing)
     #expect(u.memory == 500_000)
   }
 
   @Test func `a large frame stops being read while there is no memory for it`() {
     var t = Transcript()
-    t.memory = 0
+    t.arrivingMemory = 0
     #expect(t.receive(bytes: [0, 1, 0x86, 0xa0]) == ["await memory"])
     #expect(!t.machine.wantsRead)
-    t.memory = 1
+    t.arrivingMemory = 1
     t.machine.memoryMayBeAvailable()
     #expect(t.run() == [])
     #expect(t.machine.wantsRead)
   }
 
+  @Test func `who announces much and sends little keeps nobody else's requests waiting`() {
+    var t = Transcript()
+    t.arrivingMemory = 0
+    #expect(t.receive("heartbeat") == ["take up heartbeat"])
+  }
+
   @Test func `the end gives all memory back and makes late answers harmless`() {
     var t = Transcript()
     t.memory = 1_000_000
+    t.arrivingMemory = 1_000_000
     _ = t.receive("aaaa", "bbbb")
     _ = t.receive(bytes: [0, 1, 0x86, 0xa0])
-    #expect(t.memory == 899_992)
+    #expect(t.memory == 999_992)
+    #expect(t.arrivingMemory == 900_000)
     t.memory += t.machine.end()
+    t.arrivingMemory += t.machine.takeArrivedBytes()
     #expect(t.memory == 1_000_000)
+    #expect(t.arrivingMemory == 1_000_000)
     #expect(t.answer("aaaa") == [])
     #expect(t.memory == 1_000_000)
     #expect(t.receive("c") == [])

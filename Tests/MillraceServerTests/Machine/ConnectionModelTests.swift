@@ -47,6 +47,7 @@ import Testing
     private var open: [Int] = []
     private var answered = 0
     private var memory = 0
+    private var arrivingMemory = 0
     private var isAwaitingMemory = false
     private var isFinished = false
 
@@ -77,6 +78,9 @@ import Testing
       }
       if problem == nil, answered != frames.count { problem = "\(answered) of \(frames.count) were answered" }
       if problem == nil, memory - machine.end() != 0 { problem = "memory is not all given back" }
+      if problem == nil, arrivingMemory - machine.takeArrivedBytes() != 0 {
+        problem = "arriving memory is not given back"
+      }
     }
 
     private mutating func happen() {
@@ -105,12 +109,18 @@ import Testing
     private mutating func drive() {
       while problem == nil {
         var memory = memory
-        let step = machine.next(&input) { [memoryLimit] bytes in
-          guard memory < memoryLimit else { return false }
-          memory += bytes
+        var arriving = arrivingMemory
+        let step = machine.next(&input) { [memoryLimit] use, bytes in
+          switch use {
+          case .requests:
+            guard memory < memoryLimit else { return false }
+            memory += bytes
+          case .arriving: arriving += bytes
+          }
           return true
         }
         self.memory = memory
+        arrivingMemory = arriving - machine.takeArrivedBytes()
         switch step {
         case .dispatch(let frame, let number):
           if frame.readableBytes != frames[taken.count] { problem = "frame \(taken.count) has another size" }

@@ -32,6 +32,16 @@ import Testing
     #expect(framing.head(of: ByteBuffer(integer: Int32.max)) == .invalid(.tooLarge(Int(Int32.max), limit: 100)))
   }
 
+  @Test func `only Produce may be larger than the other requests`() {
+    let framing = Framing(maxFrameBytes: 100 << 20)
+    var input = ByteBuffer(integer: Int32(20 << 20))
+    #expect(framing.head(of: input) == .partial(wantedBytes: 6))
+    input.writeInteger(Int16(0))
+    #expect(framing.head(of: input) == .partial(wantedBytes: (20 << 20) + 4))
+    input.setInteger(Int16(42), at: 4)
+    #expect(framing.head(of: input) == .invalid(.tooLargeForItsKind(20 << 20, apiKey: 42)))
+  }
+
   @Test func `a length that is the beginning of something else says so`() {
     let tls = FramingError.tooLarge(0x1603_0102, limit: 100).description
     #expect(tls.hasSuffix("(100); the client seems to use TLS on a PLAINTEXT listener"))

@@ -8,8 +8,9 @@ import NIOCore
 struct Transcript {
   var machine: ConnectionMachine
   var input = ByteBuffer()
-  /// What is left of the broker's memory for requests.
+  /// What is left of the broker's memory for requests, and for frames that arrive.
   var memory = Int.max
+  var arrivingMemory = Int.max
   private(set) var numbers: [String: RequestNumber] = [:]
 
   init(maxInFlight: Int = 100, maxReadyBytes: Int = 1 << 20, maxFrameBytes: Int = 1 << 20) {
@@ -22,13 +23,14 @@ struct Transcript {
   mutating func run() -> [String] {
     var lines: [String] = []
     while true {
-      var reserved = memory
-      let step = machine.next(&input) { bytes in
-        guard reserved > 0 else { return false }
-        reserved -= bytes
+      var left = [ConnectionMachine.MemoryUse.requests: memory, .arriving: arrivingMemory]
+      let step = machine.next(&input) { use, bytes in
+        guard left[use]! > 0 else { return false }
+        left[use]! -= bytes
         return true
       }
-      memory = reserved
+      memory = left[.requests]!
+      arrivingMemory = left[.arriving]! + machine.takeArrivedBytes()
       switch step {
       case .dispatch(let frame, let number):
         let text = frame.readableBytes > 40 ? "\(frame.readableBytes) bytes" : String(buffer: frame)
