@@ -88,6 +88,15 @@ package final class Server: Sendable {
   /// Bytes of requests that are received and not answered.
   package var queuedRequestBytes: Int { shared.memory.usedBytes }
 
+  /// What the receive buffers of all connections take at the moment; none is kept by a connection that waits.
+  package func receiveBufferBytes() async throws -> Int {
+    var sum = 0
+    for thread in threads.values {
+      sum += try await thread.eventLoop.submit { thread.receiveBufferBytes }.get()
+    }
+    return sum
+  }
+
   /// Takes no more connections and requests, answers those it took, and closes. What is not answered within `limit`
   /// is given up.
   package func stop(within limit: Duration) async {

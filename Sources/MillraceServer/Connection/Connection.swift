@@ -159,6 +159,8 @@ final class Connection: ChannelDuplexHandler, @unchecked Sendable {
     maxSilenceInRequest + .seconds(Int64(byteCount / minRequestRate))
   }
 
+  var receiveBufferBytes: Int { receiveBuffer.input.storageCapacity }
+
   /// What the socket has not taken yet: a slow reader's progress shows here.
   private var unsentBytes: Int {
     (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0

@@ -97,6 +97,9 @@ final class NetworkThread: @unchecked Sendable {
     if ready.isEmpty { swap(&batch, &ready) }
   }
 
+  /// What the receive buffers of its connections take.
+  var receiveBufferBytes: Int { connections.values.reduce(0) { $0 + $1.receiveBufferBytes } }
+
   func add(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
 
   func remove(_ connection: Connection) {
