@@ -52,6 +52,7 @@ final class CleanedSegmentWriter {
     try buffer.withBytes { (bytes) throws(LogError) in
       try LogError.wrap(try fileSystem.write(file.handle, bytes, at: written))
     }
+    segment.log.noteWrite()
     written += Int64(buffer.count)
     segment.setSize(written)
     didWrite(buffer.count)

@@ -23,7 +23,7 @@ extension PartitionLog {
         try home.fileSystem.synchronizeDirectory(directory.path)
         guard publish(new, for: old, end: end) else { return false }
         for segment in old { segment.retire() }
-        let dueMs = nowMs.addingReportingOverflow(config.fileDeleteDelayMs).partialValue
+        let dueMs = DataDirectory.Removal.due(config.fileDeleteDelayMs, after: nowMs)
         for segment in old { try moveAway(segment, dueMs: dueMs) }
         try home.fileSystem.synchronizeDirectory(directory.path)
         try new.move(to: .final)

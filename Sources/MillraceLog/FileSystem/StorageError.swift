@@ -35,6 +35,8 @@ package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible 
   /// Bytes that were written are perhaps not durable and never will be.
   var isFailedFlush: Bool { operation == .synchronize || operation == .synchronizeFileSystem }
   package var isNotFound: Bool { errorNumber == ENOENT }
+  /// Something of that name is there.
+  var isAlreadyThere: Bool { errorNumber == EEXIST }
   /// Somebody else holds the lock.
   package var isLocked: Bool { errorNumber == EWOULDBLOCK }
   package var isTooManyOpenFiles: Bool { errorNumber == EMFILE || errorNumber == ENFILE }

@@ -16,13 +16,12 @@ struct Flush: Sendable {
 
   let fileSystem: any FileSystem
   let policy: FlushPolicy
-  /// A descriptor on the file system, opened when the store was: `syncfs` reports errors that came after.
-  let anchor: OpenFile
+  let anchor: FileSystemAnchor
 
   /// Flushes what `outcomes` says, and notes for each log what went wrong.
   func run(_ outcomes: inout [(work: CommitWork, error: StorageError?)]) {
     let count = outcomes.reduce(0) { $0 + $1.work.flushCount }
-    if policy == .automatic, count > Self.mostFiles {
+    if policy == .automatic, anchor.isUsable, count > Self.mostFiles {
       flushFileSystem(&outcomes)
     } else {
       for index in outcomes.indices {
@@ -47,7 +46,7 @@ struct Flush: Sendable {
       (outcome.work.active.log.writesSoFar, outcome.work.closed.map(\.log.writesSoFar))
     }
     do {
-      try fileSystem.synchronizeFileSystem(of: anchor)
+      try anchor.synchronizeFileSystem()
     } catch {
       failure = error
     }

@@ -90,19 +90,23 @@ final class GroupCommit: Sendable {
     var outcomes: [(work: CommitWork, error: StorageError?)] = []
     outcomes.reserveCapacity(logs.count)
     var raised: [(log: PartitionLog, highWatermark: Int64)] = []
+    var failed: [PartitionLog.Failed] = []
     gate.withLock { _ in
       for log in logs {
         log.isQueuedForCommit.store(false, ordering: .sequentiallyConsistent)
         if let work = log.beginCommit() { outcomes.append((work, nil)) }
       }
       flush.run(&outcomes)
-      for (work, error) in outcomes where error == nil {
-        if let highWatermark = work.log.noteDurable(work) { raised.append((work.log, highWatermark)) }
+      for (work, error) in outcomes {
+        // Before anybody else may take the log's work: what is not durable now never counts as durable.
+        if let error {
+          failed.append(work.log.takeOffline(.storage(error)))
+        } else if let highWatermark = work.log.noteDurable(work) {
+          raised.append((work.log, highWatermark))
+        }
       }
     }
-    for (work, error) in outcomes {
-      if let error { work.log.fail(.storage(error)) }
-    }
+    for failure in failed { failure.tell() }
     for (log, highWatermark) in raised { log.announce(highWatermark) }
   }
 }

@@ -64,12 +64,15 @@ extension PartitionLog {
   /// The active segment is to go: the next one is its file from now on, since a log without any file would have to take
   /// its end from a checkpoint.
   private func rollForRetention(_ writer: LogWriter, _ config: LogConfig, nowMs: Int64) throws(LogError) {
+    let closed = writer.active
     writer.roll(nowMs: nowMs, config: config)
     let created = Result { () throws(StorageError) in try writer.active.log.open(.create) }
     view.withLock { view in
       view?.segments = writer.segments
       view?.end = writer.end
       view?.directoryChanged = true
+      // Until it goes, what follows it is not to be durable without it.
+      view?.closedSegments.append(closed)
     }
     if case .failure(let error) = created { throw .storage(error) }
   }

@@ -106,6 +106,7 @@ final class LogWriter: @unchecked Sendable {
         try fileSystem.write(
           file.handle, UnsafeRawBufferPointer(head),
           UnsafeRawBufferPointer(rebasing: batch[BatchHeader.byteCount...]), at: position)
+        segment.log.noteWrite()
         return stamped
       }
     } catch {

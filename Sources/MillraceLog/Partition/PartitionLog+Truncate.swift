@@ -35,7 +35,7 @@ extension PartitionLog {
       view?.closedSegments.removeAll { closed in discarded.contains { $0 === closed } }
       if !discarded.isEmpty { view?.directoryChanged = true }
     }
-    let dueMs = nowMs.addingReportingOverflow(config.fileDeleteDelayMs).partialValue
+    let dueMs = DataDirectory.Removal.due(config.fileDeleteDelayMs, after: nowMs)
     for segment in discarded {
       segment.retire()
       do {

@@ -139,12 +139,27 @@ package final class PartitionLog: Sendable {
   }
 
   /// No more writing: fails all who wait and all appends to come.
-  func fail(_ error: LogError) {
+  func fail(_ error: LogError) { takeOffline(error).tell() }
+
+  /// Those who are to be told that a log takes no more writes, when no lock is held.
+  struct Failed {
+    fileprivate let log: PartitionLog
+    fileprivate let error: LogError
+    fileprivate let isFirst: Bool
+    fileprivate let callbacks: [DurabilityWaiters.Callback]
+
+    func tell() {
+      if isFirst, case .storage = error { log.home.options.onCondition(.offline(log.id, error)) }
+      for callback in callbacks { callback(.failure(error)) }
+    }
+  }
+
+  /// No more writing from here on.
+  func takeOffline(_ error: LogError) -> Failed {
     isOffline.store(true, ordering: .releasing)
     if case .storage(let cause) = error, cause.isFailedFlush { markFailedFlush() }
     let (isFirst, callbacks) = waiting.withLock { ($0.waiters.failure == nil, $0.waiters.fail(error)) }
-    if isFirst, case .storage = error { home.options.onCondition(.offline(id, error)) }
-    for callback in callbacks { callback(.failure(error)) }
+    return Failed(log: self, error: error, isFirst: isFirst, callbacks: callbacks)
   }
 
   /// After a failed flush the page cache may hold bytes that count as written and are not on the disk, and the next

@@ -175,6 +175,7 @@ extension LogLoader {
         }
         position += Int64(count)
       }
+      segment.log.noteWrite()
     }
   }
 

@@ -50,8 +50,8 @@ extension LogLoader {
 
   /// The producers at the end of the log: from the newest snapshot of what is trusted, and the batches after it.
   mutating func loadProducers(logStart: Int64) throws(LogError) -> (ProducerTable, UnstableTransactions) {
-    for offset in snapshots where offset > endOffset { remove(.snapshot, offset) }
-    snapshots.removeAll { $0 > endOffset }
+    let beyond = snapshots.filter { $0 > endOffset }
+    snapshots.removeLast(beyond.count)
     var table = ProducerTable()
     var transactions = UnstableTransactions()
     var replayFrom = segments[0].baseOffset
@@ -70,10 +70,9 @@ extension LogLoader {
     }
     // Snapshots past what was trusted describe bytes that may be others by now.
     let untrusted = snapshots.filter { $0 > max(trustedOffset, replayFrom) }
-    for offset in untrusted { remove(.snapshot, offset) }
     snapshots.removeLast(untrusted.count)
     // Nor may they come back with a power cut, when the log has grown past them.
-    if !untrusted.isEmpty { try LogError.wrap(try fileSystem.synchronizeDirectory(directory.path)) }
+    try removeDurably(untrusted + beyond)
 
     for (id, state) in table.producers {
       if let start = state.transactionStart, let position = try position(of: start) {
@@ -177,6 +176,14 @@ extension LogLoader {
   private func following(_ segment: Segment) -> Int64 {
     let index = segments.partitioningIndex { $0.baseOffset > segment.baseOffset }
     return index < segments.count ? segments[index].baseOffset : endOffset
+  }
+
+  private func removeDurably(_ snapshots: [Int64]) throws(LogError) {
+    guard !snapshots.isEmpty else { return }
+    do {
+      for offset in snapshots { try fileSystem.removeIfPresent(directory.path(offset, .snapshot)) }
+      try fileSystem.synchronizeDirectory(directory.path)
+    } catch { throw .storage(error) }
   }
 
   private mutating func remove(_ kind: LogFileKind, _ offset: Int64) {

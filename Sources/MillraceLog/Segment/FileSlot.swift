@@ -89,7 +89,8 @@ final class FileSlot: Sendable {
 
   private var gone: StorageError { .notFound(.open, path) }
 
-  /// To be called before the bytes of a write may be in the file.
+  /// To be called before the bytes of a write may be in the file, and again when they are: a flush that began in between
+  /// covers what the first call counted, and not these bytes.
   func noteWrite() { writeCount.add(1, ordering: .releasing) }
   var isDirty: Bool { synchronizedCount.load(ordering: .acquiring) != writeCount.load(ordering: .acquiring) }
 
@@ -109,6 +110,8 @@ final class FileSlot: Sendable {
     do {
       try fileSystem.synchronize(open().handle)
     } catch {
+      // Nor if it went away only now.
+      if error.isNotFound, isRetired.load(ordering: .acquiring) { return }
       failure.withLock { $0 = error }
       throw error
     }

@@ -60,6 +60,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
       slot.noteWrite()
       try LogError.wrap(
         try fileSystem.write(file.handle, UnsafeRawBufferPointer(buffer), at: Int64(stored * Entry.byteCount)))
+      slot.noteWrite()
     }
     state.stored = stored + state.tail.count
     state.tail.removeAll(keepingCapacity: state.tail.capacity <= Self.blockCount * 2)
@@ -78,6 +79,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
         let file = try LogError.wrap(try slot.open(.create))
         slot.noteWrite()
         try LogError.wrap(try fileSystem.truncate(file.handle, to: Int64(count * Entry.byteCount)))
+        slot.noteWrite()
         state.stored = count
       }
     }

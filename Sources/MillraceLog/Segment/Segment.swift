@@ -76,7 +76,16 @@ final class Segment: Sendable {
   var isActive: Bool { active.load(ordering: .acquiring) }
   func setActive(_ isActive: Bool) { active.store(isActive, ordering: .releasing) }
 
-  func path(_ kind: LogFileKind) -> String { directory.path(baseOffset, kind) }
+  /// Where the file is now: a segment that compaction wrote has other names until it is in its place.
+  func path(_ kind: LogFileKind) -> String {
+    switch kind {
+    case .log: log.path
+    case .index: index.slot.path
+    case .timeIndex: timeIndex.slot.path
+    case .transactionIndex: transactionIndex.slot.path
+    case .snapshot: directory.path(baseOffset, kind)
+    }
+  }
 
   func file() throws(LogError) -> SegmentFile {
     do { return try log.open() } catch { throw .storage(error) }

@@ -87,6 +87,7 @@ final class TransactionIndex: Sendable {
       let kept = min(state.stored, entries.count) * size
       state.stored = 0
       try LogError.wrap(try write(bytes, from: kept, to: file.handle))
+      slot.noteWrite()
       state.stored = entries.count
     }
   }

@@ -10,7 +10,7 @@ final class DataDirectory: Sendable {
   let commit: GroupCommit
   /// Holds the directory's lock.
   private let lockFile: OpenFile
-  private let anchor: OpenFile
+  private let anchor: FileSystemAnchor
   /// What the checkpoint files say, and after each checkpoint will say, of every partition in the directory.
   let recorded: Mutex<RecordedOffsets>
   /// Held while the checkpoint files are replaced.
@@ -30,6 +30,12 @@ final class DataDirectory: Sendable {
     var path: String
     var isDirectory: Bool
     var dueMs: Int64
+
+    /// A time too far away to be told is never.
+    static func due(_ delayMs: Int64, after nowMs: Int64) -> Int64 {
+      let (dueMs, overflow) = nowMs.addingReportingOverflow(delayMs)
+      return overflow ? .max : dueMs
+    }
   }
 
   var fileSystem: any FileSystem { options.fileSystem }
@@ -47,7 +53,7 @@ final class DataDirectory: Sendable {
     self.wakeUp = wakeUp
     self.removals = Mutex(removals)
     do {
-      anchor = try options.fileSystem.open(path, .read)
+      anchor = FileSystemAnchor(try options.fileSystem.open(path, .read), options.fileSystem)
     } catch { throw .storage(error) }
     commit = GroupCommit(flush: Flush(fileSystem: options.fileSystem, policy: options.flushPolicy, anchor: anchor))
   }
@@ -105,10 +111,11 @@ final class DataDirectory: Sendable {
   }
 
   /// Makes everything in the directory's file system durable: cheaper than file by file when there are many.
-  func synchronizeFileSystem() throws(StorageError) { try fileSystem.synchronizeFileSystem(of: anchor) }
+  func synchronizeFileSystem() throws(StorageError) { try anchor.synchronizeFileSystem() }
+  var canSynchronizeFileSystem: Bool { anchor.isUsable }
 
   func unlock() {
-    fileSystem.close(anchor)
+    anchor.close()
     fileSystem.close(lockFile)
   }
 
@@ -128,7 +135,11 @@ struct RecordedOffsets: Sendable, Equatable {
   var cleaned: [PartitionID: Int64] = [:]
 
   func known(_ id: PartitionID, isClean: Bool) -> KnownOffsets {
-    KnownOffsets(recoveryPoint: recoveryPoints[id], logStartOffset: logStarts[id], isClean: isClean)
+    var recoveryPoint = recoveryPoints[id]
+    // A damaged digit would have the log trusted past its end, or go on there. What is durable was visible, and the high
+    // watermarks are stored first.
+    if let point = recoveryPoint, let highWatermark = highWatermarks[id], point > highWatermark { recoveryPoint = nil }
+    return KnownOffsets(recoveryPoint: recoveryPoint, logStartOffset: logStarts[id], isClean: isClean)
   }
 
   mutating func remove(_ id: PartitionID) {

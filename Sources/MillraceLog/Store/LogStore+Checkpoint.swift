@@ -30,7 +30,10 @@ extension LogStore {
     }
     directory.commit.commit(marked.map(\.log))
     directory.recorded.withLock { recorded in
-      for (log, offset) in marked { log.record(upTo: offset, in: &recorded) }
+      // Of a log that takes no more writes the record stays: it may be what says that deleted segments are deleted.
+      for (log, offset) in marked where !log.isOffline.load(ordering: .acquiring) {
+        log.record(upTo: offset, in: &recorded)
+      }
     }
     try storeCheckpoints(of: directory)
   }
@@ -39,9 +42,10 @@ extension LogStore {
   func storeCheckpoints(of directory: DataDirectory) throws(StorageError) {
     try directory.filesGate.withLock { (_) throws(StorageError) in
       let recorded = directory.recorded.withLock { $0 }
+      // First, since a recovery point above the high watermark is not believed.
+      try directory.store(recorded.highWatermarks, as: .highWatermark)
       try directory.store(recorded.recoveryPoints, as: .recoveryPoint)
       try directory.store(recorded.logStarts, as: .logStart)
-      try directory.store(recorded.highWatermarks, as: .highWatermark)
     }
   }
 }

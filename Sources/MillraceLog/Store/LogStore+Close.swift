@@ -28,7 +28,7 @@ extension LogStore {
     // A log that failed may end anywhere: without the marker it is read on the next start.
     let isClean = logs.allSatisfy { $0.isClosedCleanly }
     directory.recorded.withLock { recorded in
-      for log in open { log.record(upTo: .max, in: &recorded) }
+      for log in open where !log.isOffline.load(ordering: .acquiring) { log.record(upTo: .max, in: &recorded) }
     }
     for log in logs { log.endUse(.closed) }
     do {

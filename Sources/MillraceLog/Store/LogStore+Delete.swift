@@ -12,7 +12,7 @@ extension LogStore {
     log?.endUse(.deleted)
     home.remove(
       DataDirectory.Removal(
-        path: path, isDirectory: true, dueMs: nowMs.addingReportingOverflow(delayMs).partialValue))
+        path: path, isDirectory: true, dueMs: DataDirectory.Removal.due(delayMs, after: nowMs)))
   }
 
   /// Puts a partition that nobody knows out of the way, with all its data: its directory is renamed to `…-stray`.

@@ -29,6 +29,10 @@ package final class LogStore: Sendable {
     /// In which data directory a partition is, by number.
     var places: [PartitionID: Int]
     var logs: [PartitionID: PartitionLog] = [:]
+    /// Where partitions are being made; nobody else knows of them before they are.
+    var reserved: [PartitionID: Int] = [:]
+    /// Where making a partition failed and may have left something.
+    var unfinished: [PartitionID: Int] = [:]
     var lastCheckpointMs: Int64
     var isClosing = false
     var maintenanceEnded: WakeUp?
@@ -95,29 +99,92 @@ package final class LogStore: Sendable {
   /// The most partitions whose files are flushed one by one.
   private static let mostFlushedSingly = 1
 
-  /// Makes several partitions with one flush of each data directory.
+  /// Makes several partitions with one flush of each data directory. All of them or, as far as anybody is told, none:
+  /// nobody finds a partition whose directory may go with a power cut.
   package func createPartitions(
     _ partitions: [(id: PartitionID, topicId: TopicID)], config: LogConfig
   ) throws(LogError) -> [PartitionLog] {
-    let flushesFiles = options.flushPolicy == .fileByFile || partitions.count <= Self.mostFlushedSingly
-    var touched: Set<Int> = []
-    var logs: [PartitionLog] = []
-    for (id, topicId) in partitions {
-      let place = try reservePlace(for: id)
-      touched.insert(place)
-      do {
-        try createFiles(id, topicId, in: directories[place], flushed: flushesFiles)
-      } catch {
-        _ = state.withLock { $0.places.removeValue(forKey: id) }
-        throw .storage(error)
+    var reserved: [(id: PartitionID, topicId: TopicID, place: Int)] = []
+    do throws(LogError) {
+      for (id, topicId) in partitions { reserved.append((id, topicId, try reservePlace(for: id))) }
+      for (id, _, place) in reserved { try forgetRecorded(id, in: directories[place]) }
+      try createDirectories(reserved)
+    } catch {
+      state.withLock { state in
+        // The next try finds what this one left where it looks.
+        for (id, _, place) in reserved {
+          state.reserved[id] = nil
+          state.unfinished[id] = place
+        }
       }
-      let known = KnownOffsets(recoveryPoint: 0, logStartOffset: 0, isClean: true)
-      let log = PartitionLog(id: id, topicId: topicId, home: directories[place], config: config, known: known)
-      state.withLock { $0.logs[id] = log }
-      logs.append(log)
+      throw error
     }
+    let known = KnownOffsets(recoveryPoint: 0, logStartOffset: 0, isClean: true)
+    let logs = reserved.map { id, topicId, place in
+      PartitionLog(id: id, topicId: topicId, home: directories[place], config: config, known: known)
+    }
+    state.withLock { state in
+      for (log, (id, _, place)) in zip(logs, reserved) {
+        state.reserved[id] = nil
+        state.unfinished[id] = nil
+        state.places[id] = place
+        state.logs[id] = log
+      }
+    }
+    return logs
+  }
+
+  /// Takes the place of a partition that is about to be made.
+  private func reservePlace(for id: PartitionID) throws(LogError) -> Int {
+    try state.withLock { (state) throws(LogError) in
+      if state.isClosing { throw .closed }
+      guard state.places[id] == nil, state.reserved[id] == nil else { throw .partitionExists(id) }
+      var counts = [Int](repeating: 0, count: directories.count)
+      for place in state.places.values { counts[place] += 1 }
+      for place in state.reserved.values { counts[place] += 1 }
+      let place = state.unfinished[id] ?? counts.indices.min { counts[$0] < counts[$1] } ?? 0
+      state.reserved[id] = place
+      return place
+    }
+  }
+
+  /// What is recorded of a partition of this name that was deleted must not be taken for this one's after a crash.
+  private func forgetRecorded(_ id: PartitionID, in home: DataDirectory) throws(LogError) {
+    let before = home.recorded.withLock { recorded in
+      defer { recorded.remove(id) }
+      return recorded
+    }
+    guard
+      before.recoveryPoints[id] != nil || before.logStarts[id] != nil || before.highWatermarks[id] != nil
+        || before.cleaned[id] != nil
+    else { return }
     do {
-      for place in touched {
+      try storeCheckpoints(of: home)
+      try storeCleaned(of: home)
+    } catch {
+      // The files may still have it, so the next try has to store them again.
+      home.recorded.withLock { recorded in
+        recorded.recoveryPoints[id] = before.recoveryPoints[id]
+        recorded.logStarts[id] = before.logStarts[id]
+        recorded.highWatermarks[id] = before.highWatermarks[id]
+        recorded.cleaned[id] = before.cleaned[id]
+      }
+      throw .storage(error)
+    }
+  }
+
+  private func createDirectories(
+    _ partitions: [(id: PartitionID, topicId: TopicID, place: Int)]
+  ) throws(LogError) {
+    let places = Set(partitions.map(\.place))
+    let flushesFiles =
+      options.flushPolicy == .fileByFile || partitions.count <= Self.mostFlushedSingly
+      || !places.allSatisfy { directories[$0].canSynchronizeFileSystem }
+    do {
+      for (id, topicId, place) in partitions {
+        try createFiles(id, topicId, in: directories[place], flushed: flushesFiles)
+      }
+      for place in places {
         if flushesFiles {
           try fileSystem.synchronizeDirectory(directories[place].path)
         } else {
@@ -125,39 +192,18 @@ package final class LogStore: Sendable {
         }
       }
     } catch { throw .storage(error) }
-    return logs
-  }
-
-  private func reservePlace(for id: PartitionID) throws(LogError) -> Int {
-    let place = try state.withLock { (state) throws(LogError) in
-      if state.isClosing { throw .closed }
-      guard state.places[id] == nil else { throw .partitionExists(id) }
-      var counts = [Int](repeating: 0, count: directories.count)
-      for place in state.places.values { counts[place] += 1 }
-      let place = counts.indices.min { counts[$0] < counts[$1] } ?? 0
-      state.places[id] = place
-      return place
-    }
-    // What is recorded of a partition of this name that was deleted must not be taken for this one's after a crash.
-    let home = directories[place]
-    let isRecorded = home.recorded.withLock { recorded in
-      defer { recorded.remove(id) }
-      return recorded.recoveryPoints[id] != nil || recorded.logStarts[id] != nil || recorded.cleaned[id] != nil
-    }
-    if isRecorded {
-      do {
-        try storeCheckpoints(of: home)
-        try storeCleaned(of: home)
-      } catch { throw .storage(error) }
-    }
-    return place
   }
 
   private func createFiles(
     _ id: PartitionID, _ topicId: TopicID, in home: DataDirectory, flushed: Bool
   ) throws(StorageError) {
     let path = "\(home.path)/\(id)"
-    try fileSystem.createDirectory(path)
+    do throws(StorageError) {
+      try fileSystem.createDirectory(path)
+    } catch {
+      guard error.isAlreadyThere, try removeUnfinished(path) else { throw error }
+      try fileSystem.createDirectory(path)
+    }
     let file = try fileSystem.open("\(path)/\(FileNames.partitionMetadata)", .replace)
     defer { fileSystem.close(file) }
     let content = PartitionMetadata.encode(topicId)
@@ -168,6 +214,19 @@ package final class LogStore: Sendable {
     guard flushed else { return }
     try fileSystem.synchronize(file)
     try fileSystem.synchronizeDirectory(path)
+  }
+
+  /// Removes what an earlier try to make the partition left, so that all of it is made, and made durable, anew. Returns
+  /// false, having done nothing, when there is more than such a try makes: that may be somebody's data.
+  private func removeUnfinished(_ path: String) throws(StorageError) -> Bool {
+    let firstSegment = "\(path)/\(FileNames.name(0, .log))"
+    let names = Set(try fileSystem.list(path).map(\.name))
+    guard names.isSubset(of: [FileNames.partitionMetadata, FileNames.name(0, .log)]),
+      try fileSystem.status(of: firstSegment)?.byteCount ?? 0 == 0
+    else { return false }
+    for name in names { try fileSystem.remove("\(path)/\(name)") }
+    try fileSystem.removeDirectory(path)
+    return true
   }
 
   func place(of id: PartitionID) -> DataDirectory? {

@@ -33,7 +33,7 @@ package struct StoreOptions: Sendable {
     onError: @escaping @Sendable (LogError) -> Void = { _ in },
     onCondition: @escaping @Sendable (StoreCondition) -> Void = { _ in }
   ) {
-    self.directories = directories
+    self.directories = directories.map(Self.withoutTrailingSlashes)
     self.fileSystem = fileSystem
     self.clusterId = clusterId
     self.brokerId = brokerId
@@ -45,6 +45,12 @@ package struct StoreOptions: Sendable {
     self.onRecovery = onRecovery
     self.onError = onError
     self.onCondition = onCondition
+  }
+
+  private static func withoutTrailingSlashes(_ path: String) -> String {
+    let end = path.utf8.lastIndex { $0 != UInt8(ascii: "/") }
+    // The root is all slashes.
+    return end.map { String(path[...$0]) } ?? String(path.prefix(1))
   }
 
   /// A quarter of what the process may open, the rest is for sockets; never more than helps.

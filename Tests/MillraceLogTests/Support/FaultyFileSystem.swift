@@ -15,6 +15,8 @@ final class FaultyFileSystem: FileSystem {
     var room: Int?
     /// Error numbers for calls on paths that end so.
     var failures: [(operation: StorageError.Operation, suffix: String, errorNumber: Int32)] = []
+    /// Runs once: before the bytes of the next write to a log.
+    var beforeWrite: (@Sendable () -> Void)?
     var flushesAreHeld = false
     var heldFlushes = 0
     var counts: [StorageError.Operation: Int] = [:]
@@ -92,6 +94,12 @@ final class FaultyFileSystem: FileSystem {
     _ file: OpenFile, _ head: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, at position: Int64
   ) throws(StorageError) {
     try enter(.write, file.path)
+    if file.path.hasSuffix(".log") {
+      faults.withLock { faults in
+        defer { faults.beforeWrite = nil }
+        return faults.beforeWrite
+      }?()
+    }
     let room = faults.withLock { faults -> Int? in
       guard let room = faults.room else { return nil }
       faults.room = max(0, room - head.count - tail.count)
