@@ -18,6 +18,8 @@ final class TestDisk: FileSystem {
     var holdsReads = false
     var isFull = false
     var failsFlushes = false
+    /// Neither a file can be opened nor a directory read.
+    var isUnreadable = false
   }
 
   let trouble = Mutex(Trouble())
@@ -31,7 +33,11 @@ final class TestDisk: FileSystem {
     trouble.withLock { path.contains($0.path) && question($0) }
   }
 
-  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> OpenFile { try disk.open(path, mode) }
+  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> OpenFile {
+    if hits(path, { $0.isUnreadable }) { throw StorageError(EIO, .open, path) }
+    return try disk.open(path, mode)
+  }
+
   func close(_ file: OpenFile) { disk.close(file) }
 
   func read(
@@ -63,7 +69,11 @@ final class TestDisk: FileSystem {
   func remove(_ path: String) throws(StorageError) { try disk.remove(path) }
   func createDirectory(_ path: String) throws(StorageError) { try disk.createDirectory(path) }
   func removeDirectory(_ path: String) throws(StorageError) { try disk.removeDirectory(path) }
-  func list(_ path: String) throws(StorageError) -> [DirectoryEntry] { try disk.list(path) }
+  func list(_ path: String) throws(StorageError) -> [DirectoryEntry] {
+    if hits(path, { $0.isUnreadable }) { throw StorageError(EIO, .list, path) }
+    return try disk.list(path)
+  }
+
   func status(of path: String) throws(StorageError) -> FileStatus? { try disk.status(of: path) }
   func lock(_ path: String) throws(StorageError) -> OpenFile { try disk.lock(path) }
   func space(at path: String) throws(StorageError) -> StorageSpace { try disk.space(at: path) }

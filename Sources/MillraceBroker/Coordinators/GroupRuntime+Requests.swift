@@ -68,11 +68,14 @@ extension GroupRuntime {
     }
   }
 
-  /// In the order of `groupIds`.
+  /// In the order in which they are named. A group that is named again is not described again, or a short request could ask for
+  /// an answer of any length.
   package func describe(
-    _ groupIds: [String], version: Int16,
+    _ named: [String], version: Int16,
     _ answer: @escaping @Sendable ([DescribeGroupsResponse.DescribedGroup]) -> Void
   ) {
+    var seen: Set<String> = []
+    let groupIds = named.filter { seen.insert($0).inserted }
     let gathering = Gathering(count: groupIds.count, answer)
     for (index, groupId) in groupIds.enumerated() {
       guard let shard = shard(for: groupId) else {

@@ -23,12 +23,12 @@ extension GroupRuntimeShard {
       return nil
     }
     guard let incarnation else { return }
-    waitUntilDurable()
     var shard = GroupShard(config: state.withLock { $0.shard.config })
     var recordCount = 0
     var newestMs: Int64?
     let began = time.now()
     do {
+      try waitUntilDurable()
       try journal.replay { fact, offset, timestamp in
         newestMs = max(newestMs ?? timestamp, timestamp)
         guard let key = fact.key else { return }
@@ -76,7 +76,9 @@ extension GroupRuntimeShard {
   }
 
   /// Facts of an earlier incarnation may still be on their way to the disk; they are part of the journal or of nothing.
-  private func waitUntilDurable() {
+  /// A log that is not open has none, and one that cannot be opened would never say so.
+  private func waitUntilDurable() throws(LogError) {
+    try journal.log.open()
     let settled = WakeUp()
     journal.log.whenDurable(through: journal.log.offsets.logEndOffset) { _ in settled.signal() }
     settled.wait()

@@ -91,6 +91,8 @@ package struct Journal: Sendable {
     ended: (_ producerId: Int64, _ isCommit: Bool) -> Void = { _, _ in },
     damaged: (_ offset: Int64, _ reason: String) -> Void
   ) throws(LogError) {
+    // Of a log that cannot be opened the offsets would be a checkpoint's, or none: that is not an empty journal.
+    try log.open()
     var offset = log.offsets.logStartOffset
     let end = log.offsets.logEndOffset
     var isInDamage = false

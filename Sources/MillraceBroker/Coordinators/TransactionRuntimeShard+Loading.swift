@@ -23,10 +23,10 @@ extension TransactionRuntimeShard {
       return nil
     }
     guard let begun else { return }
-    waitUntilDurable()
     var shard = TransactionShard(config: begun.config)
     var newestMs: Int64?
     do {
+      try waitUntilDurable()
       try journal.replay { fact, offset, timestamp in
         newestMs = max(newestMs ?? timestamp, timestamp)
         guard let key = fact.key else { return }
@@ -62,7 +62,9 @@ extension TransactionRuntimeShard {
   }
 
   /// Facts of an earlier incarnation may still be on their way to the disk; they are part of the journal or of nothing.
-  private func waitUntilDurable() {
+  /// A log that is not open has none, and one that cannot be opened would never say so.
+  private func waitUntilDurable() throws(LogError) {
+    try journal.log.open()
     let settled = WakeUp()
     journal.log.whenDurable(through: journal.log.offsets.logEndOffset) { _ in settled.signal() }
     settled.wait()

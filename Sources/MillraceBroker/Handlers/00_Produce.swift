@@ -17,7 +17,7 @@ struct ProduceHandler: Handler {
     guard let transactionalId = request.transactionalId,
       let transactional = TransactionalProduce(request, transactionalId: transactionalId)
     else { return append(request, context, reply, [:]) }
-    context.broker.transactionalWrites.enter(transactional.claim.producerId) { done in
+    let isTaken = context.broker.transactionalWrites.enter(transactional.claim.producerId) { done in
       transactional.verify(request, context) { verdicts in
         // Back from the coordinator's thread, if it had to be asked.
         context.connection.execute {
@@ -26,6 +26,7 @@ struct ProduceHandler: Handler {
         }
       }
     }
+    if !isTaken { append(request, context, reply, transactional.refusals) }
   }
 
   private func append(

@@ -36,7 +36,13 @@ struct OffsetCommitHandler: Handler {
     }
     guard !known.topics.isEmpty else { return reply.send(OffsetCommitResponse(topics: refused)) }
     context.broker.groups.commit(known, version: context.version) { [refused] response in
-      reply.send(refused.isEmpty ? response : response.merging(refused, byId: usesIds))
+      // Not on the thread that makes the journal durable: others wait for it.
+      context.connection.execute {
+        var response = response
+        response.topics =
+          usesIds ? response.topics.merging(refused) { $0.topicId } : response.topics.merging(refused) { $0.name }
+        reply.send(response)
+      }
     }
   }
 
@@ -47,21 +53,5 @@ struct OffsetCommitHandler: Handler {
     Topic(
       name: topic.name, topicId: topic.topicId,
       partitions: partitions.map { .init(partitionIndex: $0.partitionIndex, errorCode: error.rawValue) })
-  }
-}
-
-extension OffsetCommitResponse {
-  /// One entry a topic, as clients expect who make a map of it.
-  fileprivate func merging(_ others: [OffsetCommitResponseTopic], byId: Bool) -> OffsetCommitResponse {
-    var merged = self
-    for other in others {
-      let index = merged.topics.firstIndex { byId ? $0.topicId == other.topicId : $0.name == other.name }
-      if let index {
-        merged.topics[index].partitions += other.partitions
-      } else {
-        merged.topics.append(other)
-      }
-    }
-    return merged
   }
 }

@@ -54,9 +54,13 @@ struct OffsetFetchHandler: Handler {
 }
 
 extension OffsetFetchRequest {
-  /// Up to v7 the request is about one group and has its fields at the top.
+  /// Up to v7 the request is about one group and has its fields at the top. Of two entries about one group the first
+  /// counts: a few bytes can ask for all offsets of a group, and must not ask for them many times.
   fileprivate func asGroups(version: Int16) -> [OffsetFetchRequestGroup] {
-    if version >= 8 { return groups }
+    if version >= 8 {
+      var seen: Set<String> = []
+      return groups.filter { seen.insert($0.groupId).inserted }
+    }
     return [
       OffsetFetchRequestGroup(
         groupId: groupId,

@@ -36,12 +36,21 @@ struct TxnOffsetCommitHandler: Handler {
     }
     guard !known.topics.isEmpty else { return reply.send(TxnOffsetCommitResponse(topics: refused)) }
     let commit = known
-    context.broker.transactionalWrites.enter(commit.producerId) { [refused] done in
-      Self.commit(commit, context) { response in
-        done()
-        reply.send(response.merging(refused).spelled(in: context.version))
+    let answer = { @Sendable [refused] (response: TxnOffsetCommitResponse) in
+      // Not on the thread that makes the journal durable: others wait for it.
+      context.connection.execute {
+        var response = response
+        response.topics = response.topics.merging(refused) { $0.name }
+        reply.send(response.spelled(in: context.version))
       }
     }
+    let isTaken = context.broker.transactionalWrites.enter(commit.producerId) { done in
+      Self.commit(commit, context) { response in
+        done()
+        answer(response)
+      }
+    }
+    if !isTaken { answer(TxnOffsetCommitResponse(refusing: commit, .coordinatorLoadInProgress)) }
   }
 
   /// Has the coordinator asked, if the group's partition may not be part of the transaction yet, and commits.
@@ -96,19 +105,6 @@ struct TxnOffsetCommitHandler: Handler {
 }
 
 extension TxnOffsetCommitResponse {
-  /// One entry a topic, as clients expect who make a map of it.
-  fileprivate func merging(_ others: [TxnOffsetCommitResponseTopic]) -> TxnOffsetCommitResponse {
-    var merged = self
-    for other in others {
-      if let index = merged.topics.firstIndex(where: { $0.name == other.name }) {
-        merged.topics[index].partitions += other.partitions
-      } else {
-        merged.topics.append(other)
-      }
-    }
-    return merged
-  }
-
   /// Producers before v2 do not know COORDINATOR_LOAD_IN_PROGRESS here.
   fileprivate func spelled(in version: Int16) -> TxnOffsetCommitResponse {
     guard version < 2 else { return self }

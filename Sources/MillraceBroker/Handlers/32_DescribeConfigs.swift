@@ -9,14 +9,35 @@ struct DescribeConfigsHandler: Handler {
   typealias Described = DescribeConfigsResponse.DescribeConfigsResourceResult
 
   func handle(_ request: DescribeConfigsRequest, _ context: RequestContext, _ reply: Reply<DescribeConfigsResponse>) {
+    let resources = Self.distinct(request.resources)
     context.broker.catalog.answer { catalog in
-      request.resources.map { Self.describe($0, request, catalog) }
+      resources.map { Self.describe($0, request, catalog) }
     } done: { result in
       switch result {
       case .success(let results): reply.send(DescribeConfigsResponse(results: results))
       case .failure(let error):
-        reply.send(DescribeConfigsResponse(results: request.resources.map { Self.failure($0, error) }))
+        reply.send(DescribeConfigsResponse(results: resources.map { Self.failure($0, error) }))
       }
+    }
+  }
+
+  /// Of two entries about one resource the first counts: its name is short, and its configs are not.
+  private static func distinct(
+    _ resources: [DescribeConfigsRequest.DescribeConfigsResource]
+  ) -> [DescribeConfigsRequest.DescribeConfigsResource] {
+    var seen: Set<ResourceName> = []
+    return resources.filter { seen.insert(ResourceName($0)).inserted }
+  }
+
+  private struct ResourceName: Hashable {
+    let type: Int8
+    let name: String
+
+    /// A broker's number can be spelled with zeros in front, in any number.
+    init(_ resource: DescribeConfigsRequest.DescribeConfigsResource) {
+      type = resource.resourceType
+      let isBroker = ConfigResource.Kind(rawValue: type) == .broker
+      name = isBroker ? Int32(resource.resourceName).map(String.init) ?? resource.resourceName : resource.resourceName
     }
   }
 

@@ -28,23 +28,14 @@ struct OffsetDeleteHandler: Handler {
       }
     }
     context.broker.groups.deleteOffsets(known) { [refused] response in
-      guard response.errorCode == ErrorCode.none.rawValue else { return reply.send(response) }
-      reply.send(response.merging(refused))
-    }
-  }
-}
-
-extension OffsetDeleteResponse {
-  /// One entry a topic, as clients expect who make a map of it.
-  fileprivate func merging(_ others: [OffsetDeleteResponseTopic]) -> OffsetDeleteResponse {
-    var merged = self
-    for other in others {
-      if let index = merged.topics.firstIndex(where: { $0.name == other.name }) {
-        merged.topics[index].partitions += other.partitions
-      } else {
-        merged.topics.append(other)
+      // Not on the thread that makes the journal durable: others wait for it.
+      context.connection.execute {
+        var response = response
+        if response.errorCode == ErrorCode.none.rawValue {
+          response.topics = response.topics.merging(refused) { $0.name }
+        }
+        reply.send(response)
       }
     }
-    return merged
   }
 }

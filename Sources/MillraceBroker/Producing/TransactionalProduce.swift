@@ -46,6 +46,12 @@ struct TransactionalProduce: Sendable {
     self.isOneProducer = isOneProducer
   }
 
+  /// For when too many writes of the producer wait already: it may try again.
+  var refusals: Verdicts {
+    let failure = ProduceFailure(.notEnoughReplicas, "Too many writes of this producer are waiting.")
+    return Dictionary(uniqueKeysWithValues: places.map { ($0, .failure(failure)) })
+  }
+
   private struct Question: Sendable {
     var place: Place
     var partition: TransactionPartition

@@ -1,8 +1,9 @@
 // Opening a partition's files at first use, and closing them.
 
 extension PartitionLog {
-  /// Opens the log if it is not open.
-  func open() throws(LogError) {
+  /// Opens the log if it is not open. For those who must not take what a checkpoint says of a log that cannot be opened
+  /// (see `offsets`) for what the log holds.
+  package func open() throws(LogError) {
     try writer.withLock { (slot) throws(LogError) in _ = try opened(&slot, nowMs: Wallclock.nowMs) }
   }
 

@@ -49,7 +49,8 @@ extension [SupportedProtocol] {
   init(_ offered: [JoinGroupRequest.JoinGroupRequestProtocol]) {
     self = []
     reserveCapacity(offered.count)
-    for one in offered where !contains(where: { $0.name == one.name }) {
+    var names: Set<String> = []
+    for one in offered where names.insert(one.name).inserted {
       append(SupportedProtocol(name: one.name, metadata: one.metadata))
     }
   }
