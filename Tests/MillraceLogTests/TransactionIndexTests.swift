@@ -230,4 +230,25 @@ import Testing
     #expect(plan.nextOffset == 2)
     store.close(nowMs: workspace.now)
   }
+
+  @Test func `a transaction whose first records were removed is still aborted after a crash`() throws {
+    workspace.hasThreads = false
+    let config = LogConfig(segmentBytes: 300, retentionMs: -1, fileDeleteDelayMs: 0)
+    var store = try workspace.open()
+    var log = try workspace.log(store, config)
+    for sequence in 0..<8 { try data(log, 7, Int32(sequence)) }
+    store.commit()
+    store.checkpoint()
+    try end(log, 7)
+    store.commit()
+    let second = try log.currentView().segments[1].baseOffset
+    _ = try log.deleteRecords(before: second, nowMs: workspace.now)
+    _ = store.enforceRetention(nowMs: workspace.now)
+    workspace.crash(store)
+    store = try workspace.open()
+    log = try workspace.log(store, config)
+    #expect(log.offsets.logStartOffset == second)
+    #expect(try plan(log, from: second).abortedTransactions == [AbortedTransaction(producerId: 7, firstOffset: 0)])
+    store.close(nowMs: workspace.now)
+  }
 }

@@ -30,7 +30,8 @@ struct LogView {
   }
 
   var lastStable: LogPosition {
-    guard let unstable = transactions.first, unstable.offset < highWatermark.offset else { return highWatermark }
+    guard var unstable = transactions.first, unstable.offset < highWatermark.offset else { return highWatermark }
+    unstable.offset = max(unstable.offset, min(logStartOffset, highWatermark.offset))
     return unstable
   }
 

@@ -139,7 +139,8 @@ extension LogLoader {
 
   private func position(of offset: Int64) throws(LogError) -> LogPosition? {
     let index = segments.partitioningIndex { $0.baseOffset > offset } - 1
-    guard index >= 0 else { return nil }
+    // Retention may have taken the first records of a transaction; its last ones are as open as they were.
+    guard index >= 0 else { return LogPosition(offset: offset, segment: segments[0].baseOffset, position: 0) }
     let segment = segments[index]
     do throws(LogError) {
       guard let found = try segment.find(offset, limit: segment.size) else { return nil }
