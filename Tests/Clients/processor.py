@@ -10,9 +10,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 def main():
     bootstrap, source, target, partitions = sys.argv[1:4] + [int(sys.argv[4])]
+    # librdkafka 2.16 hangs in send_offsets_to_transaction for ever after it bootstrapped again (its default when no broker
+    # answers): it goes on asking the coordinator through the broker of before, whose thread has ended.
     producer = Producer({
         "bootstrap.servers": bootstrap, "transactional.id": f"{target}-processor", "linger.ms": 0,
-        "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200})
+        "metadata.recovery.strategy": "none", "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200})
     # Fences the one before and ends what it left open, so that the offsets read next are the last there are.
     producer.init_transactions(60)
     consumer = Consumer({

@@ -2,6 +2,7 @@
 // deletions that a power cut takes back.
 
 import Foundation
+import Synchronization
 import Testing
 
 @testable import MillraceLog
@@ -34,6 +35,30 @@ import Testing
     #expect(faulty.count(.synchronize) == flushes + 1)
     #expect(log.offsets.highWatermark == 2)
     store.close(nowMs: workspace.now)
+  }
+
+  @Test(arguments: [false, true])
+  func `a file that the cache lets go of during its flush is closed after it`(evicts: Bool) throws {
+    let cache = OpenFileCache(fileSystem: faulty, limit: 16)
+    let slot = FileSlot(directory: PartitionDirectory(workspace.path), offset: 0, kind: .log, cache: cache)
+    _ = try slot.open(.create)
+    slot.noteWrite()
+    faulty.holdFlushes()
+    let flush = InBackground { try slot.synchronize() }
+    faulty.waitForFlush()
+    if evicts {
+      let eviction = InBackground { slot.evict() }
+      while faulty.heldFlushes < 2 { usleep(200) }
+      #expect(faulty.faults.withLock { $0.openFiles.count } == 1)
+      faulty.releaseFlushes()
+      try eviction.wait()
+    } else {
+      slot.release()
+      #expect(faulty.faults.withLock { $0.openFiles.count } == 1)
+      faulty.releaseFlushes()
+    }
+    try flush.wait()
+    #expect(faulty.faults.withLock { $0.openFiles.isEmpty })
   }
 
   @Test func `a log whose flush failed is offline before anybody can flush what is left of it`() throws {
@@ -265,5 +290,24 @@ import Testing
     #expect(log.directory.path == "\(workspace.path)/x/data/orders-0")
     store.close(nowMs: workspace.now)
     #expect(workspace.options(directories: ["/", "a", "//"]).directories == ["/", "a", "/"])
+  }
+}
+
+/// Work on a thread of its own.
+private final class InBackground: Sendable {
+  private let result = Mutex<Result<Void, any Error>?>(nil)
+  private let isDone = WakeUp()
+
+  init(_ work: @escaping @Sendable () throws -> Void) {
+    BackgroundThread.start(name: "test") {
+      let result = Result { try work() }
+      self.result.withLock { $0 = result }
+      self.isDone.signal()
+    }
+  }
+
+  func wait() throws {
+    isDone.wait()
+    try result.withLock { try $0?.get() }
   }
 }

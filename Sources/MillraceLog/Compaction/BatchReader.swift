@@ -43,7 +43,7 @@ struct BatchReader {
         guard try body(batch, at) else { return }
       }
       // Less than a header may be left.
-      if done == 0, wanted <= part.count { throw .corrupt(path: file.handle.path, position: position) }
+      if done == 0, wanted <= part.count { throw .corrupt(path: file.path, position: position) }
       position += Int64(done)
     }
   }
@@ -54,14 +54,14 @@ struct BatchReader {
   {
     guard bytes.count >= BatchHeader.byteCount else {
       guard segment.size - position >= Int64(BatchHeader.byteCount) else {
-        throw .corrupt(path: file.handle.path, position: position)
+        throw .corrupt(path: file.path, position: position)
       }
       return nil
     }
     guard let header = try? BatchHeader(parsing: bytes), Int64(header.sizeInBytes) <= segment.size - position,
       header.lastOffsetDelta >= 0, header.baseOffset >= segment.baseOffset,
       segment.relative(header.baseOffset) != nil, segment.relative(header.lastOffset) != nil
-    else { throw .corrupt(path: file.handle.path, position: position) }
+    else { throw .corrupt(path: file.path, position: position) }
     return header.sizeInBytes
   }
 
@@ -72,6 +72,6 @@ struct BatchReader {
       let batch = try BatchView(bytes)
       try batch.verifyChecksum()
       return batch
-    } catch { throw .corrupt(path: file.handle.path, position: position) }
+    } catch { throw .corrupt(path: file.path, position: position) }
   }
 }

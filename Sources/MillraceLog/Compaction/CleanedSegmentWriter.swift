@@ -50,7 +50,7 @@ final class CleanedSegmentWriter {
     guard !buffer.isEmpty else { return }
     segment.log.noteWrite()
     try buffer.withBytes { (bytes) throws(LogError) in
-      try LogError.wrap(try fileSystem.write(file.handle, bytes, at: written))
+      try LogError.wrap(try file.write(bytes, at: written))
     }
     segment.log.noteWrite()
     written += Int64(buffer.count)

@@ -40,7 +40,7 @@ extension LogLoader {
   /// The offset behind the last batch in the file.
   private func end(ofSwapped path: String, base: Int64) throws(StorageError) -> Int64 {
     let file = SegmentFile(handle: try fileSystem.open(path, .read), fileSystem: fileSystem)
-    let size = try fileSystem.size(of: file.handle)
+    let size = try file.size()
     var end = base
     do throws(LogError) {
       try HeaderScan.run(file, from: 0, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in

@@ -64,7 +64,7 @@ package struct LogInspector: Sendable {
   /// end of the file.
   package func forEachBatch(in path: String, _ body: (Batch) throws(LogError) -> Void) throws(LogError) -> Int64 {
     let file = try open(path)
-    let size = try LogError.wrap(try fileSystem.size(of: file.handle))
+    let size = try LogError.wrap(try file.size())
     var position: Int64 = 0
     do {
       try HeaderScan.run(file, from: 0, to: size, blockSize: 64 << 10) { (scan) throws(LogError) in

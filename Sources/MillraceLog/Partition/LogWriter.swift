@@ -103,8 +103,8 @@ final class LogWriter: @unchecked Sendable {
         let stamped = BatchHeader.stamp(
           batch, into: head, baseOffset: endOffset, partitionLeaderEpoch: leaderEpoch, logAppendTime: appendTime)
         segment.log.noteWrite()
-        try fileSystem.write(
-          file.handle, UnsafeRawBufferPointer(head),
+        try file.write(
+          UnsafeRawBufferPointer(head),
           UnsafeRawBufferPointer(rebasing: batch[BatchHeader.byteCount...]), at: position)
         segment.log.noteWrite()
         return stamped
@@ -114,7 +114,7 @@ final class LogWriter: @unchecked Sendable {
       // or this one's, ends the writing.
       guard error.isOutOfSpace else { throw .storage(error) }
       do {
-        try fileSystem.truncate(file.handle, to: position)
+        try file.truncate(to: position)
       } catch { throw .storage(error) }
       throw .storage(error)
     }

@@ -109,7 +109,7 @@ extension Segment {
         }
       }
     } catch {
-      throw .corrupt(path: file.handle.path, position: position)
+      throw .corrupt(path: file.path, position: position)
     }
   }
 }

@@ -115,7 +115,7 @@ extension LogWriter {
       try fileSystem.removeIfPresent(segment.path(.transactionIndex))
       if let found {
         segment.log.noteWrite()
-        try fileSystem.truncate(segment.log.open().handle, to: found.position)
+        try segment.log.open().truncate(to: found.position)
       }
       removeSnapshots { $0 > offset }
       for kept in unsynchronized where kept.baseOffset < segment.baseOffset { try kept.log.synchronize() }

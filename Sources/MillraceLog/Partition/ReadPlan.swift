@@ -84,8 +84,8 @@ extension SegmentFile {
   func fill(_ buffer: UnsafeMutableRawBufferPointer, from position: Int64) throws(LogError) {
     let count: Int
     do {
-      count = try fileSystem.read(handle, into: buffer, at: position)
+      count = try read(into: buffer, at: position)
     } catch { throw .storage(error) }
-    guard count == buffer.count else { throw .corrupt(path: handle.path, position: position + Int64(count)) }
+    guard count == buffer.count else { throw .corrupt(path: path, position: position + Int64(count)) }
   }
 }

@@ -52,7 +52,7 @@ extension LogLoader {
       // Damage to what was flushed: nothing is cut, and what can be read behind it is.
       let next = try nextBatch(in: file, from: start + 1, to: segment.size, notBefore: endOffset, segment)
       report.findings.append(
-        .damaged(path: file.handle.path, position: start, byteCount: (next?.position ?? segment.size) - start))
+        .damaged(path: file.path, position: start, byteCount: (next?.position ?? segment.size) - start))
       guard let next else {
         // The bytes stay in the file, out of readers' sight.
         segment.setSize(start)
@@ -65,10 +65,10 @@ extension LogLoader {
       builder.requireEntry()
       start = next.position
     }
-    report.findings.append(.cut(path: file.handle.path, position: start, byteCount: segment.size - start))
+    report.findings.append(.cut(path: file.path, position: start, byteCount: segment.size - start))
     do {
       segment.log.noteWrite()
-      try fileSystem.truncate(file.handle, to: start)
+      try file.truncate(to: start)
     } catch { throw .storage(error) }
     segment.setSize(start)
     return (builder, true)
@@ -171,7 +171,7 @@ extension LogLoader {
         let count = Int(min(segment.size - position, 1 << 20))
         try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { (buffer) throws(LogError) in
           try file.fill(buffer, from: position)
-          try LogError.wrap(try fileSystem.write(file.handle, UnsafeRawBufferPointer(buffer), at: position))
+          try LogError.wrap(try file.write(UnsafeRawBufferPointer(buffer), at: position))
         }
         position += Int64(count)
       }
@@ -183,7 +183,7 @@ extension LogLoader {
     do {
       for segment in segments where segment.size > 0 {
         let writes = segment.log.writesSoFar
-        try fileSystem.synchronize(segment.log.open().handle)
+        try segment.log.open().synchronize()
         segment.log.noteSynchronized(writes)
       }
       try fileSystem.synchronizeDirectory(directory.path)

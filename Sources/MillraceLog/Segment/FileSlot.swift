@@ -108,7 +108,7 @@ final class FileSlot: Sendable {
     guard isDirty, !isRetired.load(ordering: .acquiring) else { return }
     let writes = writesSoFar
     do {
-      try fileSystem.synchronize(open().handle)
+      try open().synchronize()
     } catch {
       // Nor if it went away only now.
       if error.isNotFound, isRetired.load(ordering: .acquiring) { return }
@@ -133,7 +133,7 @@ final class FileSlot: Sendable {
     guard let evicted, let evicted, isDirty else { return }
     let writes = writesSoFar
     do {
-      try fileSystem.synchronize(evicted.handle)
+      try evicted.synchronize()
       noteSynchronized(writes)
     } catch {
       failure.withLock { $0 = error }

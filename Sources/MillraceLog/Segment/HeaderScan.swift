@@ -71,13 +71,13 @@ struct HeaderScan {
     return header
   }
 
-  var corrupt: LogError { .corrupt(path: file.handle.path, position: position) }
+  var corrupt: LogError { .corrupt(path: file.path, position: position) }
 
   private mutating func fill() throws(LogError) {
     let wanted = Int(clamping: min(Int64(block.count), limit - position))
     do {
       let part = UnsafeMutableRawBufferPointer(rebasing: block[..<wanted])
-      blockCount = try file.fileSystem.read(file.handle, into: part, at: position)
+      blockCount = try file.read(into: part, at: position)
     } catch {
       throw .storage(error)
     }

@@ -59,7 +59,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
       for (index, entry) in state.tail.enumerated() { entry.write(to: buffer, at: index * Entry.byteCount) }
       slot.noteWrite()
       try LogError.wrap(
-        try fileSystem.write(file.handle, UnsafeRawBufferPointer(buffer), at: Int64(stored * Entry.byteCount)))
+        try file.write(UnsafeRawBufferPointer(buffer), at: Int64(stored * Entry.byteCount)))
       slot.noteWrite()
     }
     state.stored = stored + state.tail.count
@@ -78,7 +78,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
         state.tail.removeAll()
         let file = try LogError.wrap(try slot.open(.create))
         slot.noteWrite()
-        try LogError.wrap(try fileSystem.truncate(file.handle, to: Int64(count * Entry.byteCount)))
+        try LogError.wrap(try file.truncate(to: Int64(count * Entry.byteCount)))
         slot.noteWrite()
         state.stored = count
       }
@@ -104,7 +104,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
       }
       let file = try LogError.wrap(try slot.open(.create))
       slot.noteWrite()
-      try LogError.wrap(try fileSystem.truncate(file.handle, to: 0))
+      try LogError.wrap(try file.truncate(to: 0))
       state = State(stored: 0, tail: entries, last: entries.last)
       try writeTail(&state)
     }
@@ -176,7 +176,7 @@ final class IndexFile<Entry: IndexEntry>: Sendable {
       byteCount: count * Entry.byteCount, alignment: 8
     ) { (buffer) throws(LogError) in
       let read = try LogError.wrap(
-        try fileSystem.read(file.handle, into: buffer, at: Int64(index * Entry.byteCount)))
+        try file.read(into: buffer, at: Int64(index * Entry.byteCount)))
       // A file that somebody shortened: zeros stand for what is gone, and do not pass the check against the log.
       for missing in read..<buffer.count { buffer[missing] = 0 }
       return body(UnsafeRawBufferPointer(buffer))

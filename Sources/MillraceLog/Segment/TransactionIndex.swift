@@ -86,19 +86,19 @@ final class TransactionIndex: Sendable {
       slot.noteWrite()
       let kept = min(state.stored, entries.count) * size
       state.stored = 0
-      try LogError.wrap(try write(bytes, from: kept, to: file.handle))
+      try LogError.wrap(try write(bytes, from: kept, to: file))
       slot.noteWrite()
       state.stored = entries.count
     }
   }
 
   /// Makes the file hold `bytes`, of which it has the first `start`.
-  private func write(_ bytes: [UInt8], from start: Int, to file: OpenFile) throws(StorageError) {
+  private func write(_ bytes: [UInt8], from start: Int, to file: SegmentFile) throws(StorageError) {
     try bytes.withBytes { (buffer) throws(StorageError) in
-      try slot.fileSystem.write(file, UnsafeRawBufferPointer(rebasing: buffer[start...]), at: Int64(start))
+      try file.write(UnsafeRawBufferPointer(rebasing: buffer[start...]), at: Int64(start))
     }
-    if try slot.fileSystem.size(of: file) > Int64(bytes.count) {
-      try slot.fileSystem.truncate(file, to: Int64(bytes.count))
+    if try file.size() > Int64(bytes.count) {
+      try file.truncate(to: Int64(bytes.count))
     }
   }
 }
