@@ -16,11 +16,10 @@ extension GroupRuntimeShard {
   /// Reads the whole journal and begins to serve. Blocks on the disk.
   func load() {
     let incarnation = state.withLock { state -> UInt64? in
-      guard case .stopped = state.phase else {
-        state.phase = .loading
-        return state.incarnation
-      }
-      return nil
+      // Two loads may be on their way: whoever ends first serves.
+      guard state.phase.awaitsLoad else { return nil }
+      state.phase = .loading
+      return state.incarnation
     }
     guard let incarnation else { return }
     var shard = GroupShard(config: state.withLock { $0.shard.config })
@@ -28,7 +27,6 @@ extension GroupRuntimeShard {
     var newestMs: Int64?
     let began = time.now()
     do {
-      try waitUntilDurable()
       try journal.replay { fact, offset, timestamp in
         newestMs = max(newestMs ?? timestamp, timestamp)
         guard let key = fact.key else { return }
@@ -64,7 +62,7 @@ extension GroupRuntimeShard {
   /// Begins to serve what was loaded: from now on members have to be heard of.
   private func begin(_ loaded: GroupShard, _ newestMs: Int64?, _ incarnation: UInt64) {
     let effects = state.withLock { state -> Effects? in
-      guard state.incarnation == incarnation else { return nil }
+      guard state.incarnation == incarnation, state.phase == .loading else { return nil }
       state.shard = loaded
       state.newestLoadedMs = newestMs
       state.phase = .serving
@@ -73,15 +71,6 @@ extension GroupRuntimeShard {
       return perform(state.shard.loaded(now: now), now, &state)
     }
     if let effects { complete(effects) }
-  }
-
-  /// Facts of an earlier incarnation may still be on their way to the disk; they are part of the journal or of nothing.
-  /// A log that is not open has none, and one that cannot be opened would never say so.
-  private func waitUntilDurable() throws(LogError) {
-    try journal.log.open()
-    let settled = WakeUp()
-    journal.log.whenDurable(through: journal.log.offsets.logEndOffset) { _ in settled.signal() }
-    settled.wait()
   }
 
   /// Tries again, unless the log has gone offline for writing: that ends with the broker.

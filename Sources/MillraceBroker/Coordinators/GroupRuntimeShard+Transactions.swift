@@ -33,7 +33,7 @@ extension GroupRuntimeShard {
       try journal.log.checkProducer(header, producer.transaction)
       return nil
     } catch {
-      return error.isAboutProducer ? ErrorCode(error) : Self.code(for: error)
+      return error.isAboutProducer ? ErrorCode(error) : ErrorCode(ofJournal: error)
     }
   }
 
@@ -45,7 +45,7 @@ extension GroupRuntimeShard {
         state.journalEnd = try journal.append(marker, nowMs: time.now().wallMs)
       } catch {
         // Refused, and nothing has changed.
-        let code = error.isAboutProducer ? ErrorCode(error) : Self.code(for: error)
+        let code = error.isAboutProducer ? ErrorCode(error) : ErrorCode(ofJournal: error)
         return Effects(refusal: { outcome(.failure(code)) })
       }
       state.shard.endTransaction(producerId: marker.producerId, isCommit: marker.isCommit)

@@ -22,17 +22,8 @@ final class GroupRuntimeShard: Sendable {
   /// About how large a batch of facts becomes; small enough for the smallest segments.
   private static let batchByteCount = 512 << 10
 
-  enum Phase {
-    case loading
-    case serving
-    /// The journal failed.
-    case offline
-    /// The broker stops, or the topic is gone.
-    case stopped
-  }
-
   struct State {
-    var phase = Phase.loading
+    var phase = CoordinatorPhase.loading
     var shard: GroupShard
     /// Everything before this offset has to be durable before anybody is told.
     var journalEnd: Int64 = 0
@@ -186,7 +177,7 @@ final class GroupRuntimeShard: Sendable {
       state.journalEnd = try append(decision.records, nowMs: now.wallMs, producer)
       effects.through = state.journalEnd
     } catch {
-      effects.failure = (Self.code(for: error), drop(&state))
+      effects.failure = (ErrorCode(ofJournal: error), drop(&state))
       logger.error(
         "the group coordinator cannot write its journal",
         metadata: ["partition": "\(journal.log.id)", "error": "\(error)"])
@@ -237,7 +228,7 @@ final class GroupRuntimeShard: Sendable {
       case .success:
         for answer in effects.answers { answer.send() }
       case .failure(let error):
-        for answer in effects.answers { answer.fail(Self.code(for: error)) }
+        for answer in effects.answers { answer.fail(ErrorCode(ofJournal: error)) }
         journalFailed(error, effects.incarnation)
       }
     }
@@ -276,25 +267,5 @@ final class GroupRuntimeShard: Sendable {
       return drop(&state)
     }
     for fail in abandoned { fail(.notCoordinator) }
-  }
-
-  /// As Kafka's coordinator maps what its log says.
-  static func code(for error: any Error) -> ErrorCode {
-    switch error {
-    case LogError.recordTooLarge: .unknownServerError
-    case is LogError: .notCoordinator
-    default: .unknownServerError
-    }
-  }
-}
-
-extension GroupRuntimeShard.Phase {
-  /// What to answer instead of serving.
-  var refusal: ErrorCode? {
-    switch self {
-    case .serving: nil
-    case .loading: .coordinatorLoadInProgress
-    case .offline, .stopped: .notCoordinator
-    }
   }
 }

@@ -85,7 +85,8 @@ package struct Journal: Sendable {
 
   /// Calls `body` with every fact from the start of the log, in order, and `ended` with every outcome of a transaction in
   /// between. A batch that cannot be read loses what it said: `damaged` is told where, and the replay goes on behind it,
-  /// or where the index next knows a batch.
+  /// or where the index next knows a batch. What was appended before is first waited for: it is on its way to the disk,
+  /// and part of the journal or of nothing. Blocks on the disk.
   package func replay(
     _ body: (_ fact: Fact, _ offset: Int64, _ timestamp: Int64) -> Void,
     ended: (_ producerId: Int64, _ isCommit: Bool) -> Void = { _, _ in },
@@ -93,6 +94,9 @@ package struct Journal: Sendable {
   ) throws(LogError) {
     // Of a log that cannot be opened the offsets would be a checkpoint's, or none: that is not an empty journal.
     try log.open()
+    let settled = WakeUp()
+    log.whenDurable(through: log.offsets.logEndOffset) { _ in settled.signal() }
+    settled.wait()
     var offset = log.offsets.logStartOffset
     let end = log.offsets.logEndOffset
     var isInDamage = false

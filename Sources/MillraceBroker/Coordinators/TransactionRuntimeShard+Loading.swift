@@ -16,17 +16,15 @@ extension TransactionRuntimeShard {
   /// Reads the whole journal, begins to serve, and finishes what was decided before. Blocks on the disk.
   func load() {
     let begun = state.withLock { state -> (incarnation: UInt64, config: TransactionConfig)? in
-      guard case .stopped = state.phase else {
-        state.phase = .loading
-        return (state.incarnation, state.shard.config)
-      }
-      return nil
+      // Two loads may be on their way: whoever ends first serves.
+      guard state.phase.awaitsLoad else { return nil }
+      state.phase = .loading
+      return (state.incarnation, state.shard.config)
     }
     guard let begun else { return }
     var shard = TransactionShard(config: begun.config)
     var newestMs: Int64?
     do {
-      try waitUntilDurable()
       try journal.replay { fact, offset, timestamp in
         newestMs = max(newestMs ?? timestamp, timestamp)
         guard let key = fact.key else { return }
@@ -51,7 +49,7 @@ extension TransactionRuntimeShard {
   private func begin(_ loaded: TransactionShard, _ newestMs: Int64?, _ incarnation: UInt64) {
     let level = level()
     let effects = state.withLock { state -> Effects? in
-      guard state.incarnation == incarnation, case .loading = state.phase else { return nil }
+      guard state.incarnation == incarnation, state.phase == .loading else { return nil }
       state.shard = loaded
       state.newestLoadedMs = newestMs
       state.phase = .serving
@@ -59,15 +57,6 @@ extension TransactionRuntimeShard {
       return perform(state.shard.loaded(now: time.now()), level, &state)
     }
     if let effects { complete(effects) }
-  }
-
-  /// Facts of an earlier incarnation may still be on their way to the disk; they are part of the journal or of nothing.
-  /// A log that is not open has none, and one that cannot be opened would never say so.
-  private func waitUntilDurable() throws(LogError) {
-    try journal.log.open()
-    let settled = WakeUp()
-    journal.log.whenDurable(through: journal.log.offsets.logEndOffset) { _ in settled.signal() }
-    settled.wait()
   }
 
   /// Tries again, unless the log has gone offline for writing: that ends with the broker.

@@ -19,10 +19,9 @@ import Synchronization
 
 final class TransactionRuntimeShard: Sendable {
   typealias Outcome<Response> = @Sendable (Result<Response, ErrorCode>) -> Void
-  typealias Phase = GroupRuntimeShard.Phase
 
   struct State {
-    var phase = Phase.loading
+    var phase = CoordinatorPhase.loading
     var shard: TransactionShard
     /// Everything before this offset has to be durable before anybody is told.
     var journalEnd: Int64 = 0
@@ -139,7 +138,7 @@ final class TransactionRuntimeShard: Sendable {
       state.journalEnd = try append(decision.records, level)
       effects.through = state.journalEnd
     } catch {
-      effects.failure = GroupRuntimeShard.code(for: error)
+      effects.failure = ErrorCode(ofJournal: error)
       effects.released += drop(&state)
       logger.error(
         "the transaction coordinator cannot write its journal",
@@ -179,7 +178,7 @@ final class TransactionRuntimeShard: Sendable {
         for answer in effects.answers { answer.send() }
         for ending in effects.endings { write(ending, effects.incarnation) }
       case .failure(let error):
-        for answer in effects.answers { answer.fail(GroupRuntimeShard.code(for: error)) }
+        for answer in effects.answers { answer.fail(ErrorCode(ofJournal: error)) }
         journalFailed(error, effects.incarnation)
       }
     }

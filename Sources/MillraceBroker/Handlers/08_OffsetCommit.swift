@@ -27,8 +27,8 @@ struct OffsetCommitHandler: Handler {
       }
       var existing = topic
       existing.name = found.name
-      existing.partitions = topic.partitions.filter { found.partition($0.partitionIndex) != nil }
-      let missing = topic.partitions.filter { found.partition($0.partitionIndex) == nil }
+      let missing: [OffsetCommitRequest.OffsetCommitRequestPartition]
+      (existing.partitions, missing) = Optional(found).split(topic.partitions) { $0.partitionIndex }
       if !existing.partitions.isEmpty { known.topics.append(existing) }
       if !missing.isEmpty || topic.partitions.isEmpty {
         refused.append(Self.refusal(existing, missing, .unknownTopicOrPartition))

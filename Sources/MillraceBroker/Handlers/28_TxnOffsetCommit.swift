@@ -20,10 +20,10 @@ struct TxnOffsetCommitHandler: Handler {
     known.topics = []
     var refused: [Topic] = []
     for topic in request.topics {
-      let found = context.broker.topics.topic(named: topic.name)
       var existing = topic
-      existing.partitions = topic.partitions.filter { found?.partition($0.partitionIndex) != nil }
-      let missing = topic.partitions.filter { found?.partition($0.partitionIndex) == nil }
+      let (found, missing) = context.broker.topics.topic(named: topic.name)
+        .split(topic.partitions) { $0.partitionIndex }
+      existing.partitions = found
       if !existing.partitions.isEmpty { known.topics.append(existing) }
       if !missing.isEmpty {
         refused.append(

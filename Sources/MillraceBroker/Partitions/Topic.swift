@@ -25,6 +25,17 @@ package final class Topic: Sendable {
   }
 }
 
+extension Topic? {
+  /// The entries about partitions that exist, and those about others; without the topic none exists.
+  func split<Entry>(_ entries: [Entry], by index: (Entry) -> Int32) -> (existing: [Entry], missing: [Entry]) {
+    var parts: (existing: [Entry], missing: [Entry]) = ([], [])
+    for entry in entries {
+      if self?.partition(index(entry)) != nil { parts.existing.append(entry) } else { parts.missing.append(entry) }
+    }
+    return parts
+  }
+}
+
 /// What the handlers need to know of a topic's configs beyond what the log itself obeys.
 package struct TopicSettings: Sendable {
   /// What a produced batch is held to: `max.message.bytes`, `compression.type`, `message.timestamp.*`, …
