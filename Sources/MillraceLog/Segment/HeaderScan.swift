@@ -1,5 +1,5 @@
-// Walks the batch headers of a segment's file, reading blocks rather than headers: small batches come many to a read,
-// large ones cost one read each.
+// Walks the batch headers of a segment's file, reading blocks rather than headers: small batches come many to a read. Of
+// batches that are larger than a block only the headers are read.
 
 import MillraceRecords
 
@@ -17,6 +17,8 @@ struct HeaderScan {
   private let block: UnsafeMutableRawBufferPointer
   private var blockStart: Int64 = 0
   private var blockCount = 0
+  /// The size of the batch before this one: this one's is likely to be like it.
+  private var lastSize = 0
 
   /// Runs `body` with a scan that begins at `start`, which must be where a batch begins.
   static func run<Result, E: Error>(
@@ -63,6 +65,7 @@ struct HeaderScan {
   /// Moves past `header`, which `peek` returned.
   mutating func skip(_ header: BatchHeader) {
     position += Int64(header.sizeInBytes)
+    lastSize = header.sizeInBytes
   }
 
   mutating func next() throws(LogError) -> BatchHeader? {
@@ -74,7 +77,8 @@ struct HeaderScan {
   var corrupt: LogError { .corrupt(path: file.path, position: position) }
 
   private mutating func fill() throws(LogError) {
-    let wanted = Int(clamping: min(Int64(block.count), limit - position))
+    let size = lastSize < block.count ? block.count : BatchHeader.byteCount
+    let wanted = Int(clamping: min(Int64(size), limit - position))
     do {
       let part = UnsafeMutableRawBufferPointer(rebasing: block[..<wanted])
       blockCount = try file.read(into: part, at: position)

@@ -27,7 +27,7 @@ package struct StoreOptions: Sendable {
 
   package init(
     directories: [String], fileSystem: any FileSystem = PosixFileSystem(), clusterId: String? = nil,
-    brokerId: Int32 = 1, checkpointIntervalMs: Int64 = 10_000, checkpointBytes: Int64 = 256 << 20,
+    brokerId: Int32 = 1, checkpointIntervalMs: Int64 = 10_000, checkpointBytes: Int64 = 128 << 20,
     openFileLimit: Int? = nil, flushPolicy: FlushPolicy = .automatic, hasThreads: Bool = true,
     onRecovery: @escaping @Sendable (RecoveryReport) -> Void = { _ in },
     onError: @escaping @Sendable (LogError) -> Void = { _ in },
