@@ -65,6 +65,10 @@ package struct BrokerConfiguration: Sendable {
   package let metadataSegmentBytes: Int32
   /// `metadata.log.segment.ms`
   package let metadataSegmentMs: Int64
+  /// `metadata.log.max.record.bytes.between.snapshots`
+  package let metadataSnapshotBytes: Int64
+  /// `metadata.log.max.snapshot.interval.ms`
+  package let metadataSnapshotIntervalMs: Int64
   /// `num.recovery.threads.per.data.dir`
   package let recoveryThreadsPerDirectory: Int
   /// `log.retention.check.interval.ms`
@@ -158,6 +162,8 @@ package struct BrokerConfiguration: Sendable {
     isTopicDeletionEnabled = reader.boolean("delete.topic.enable")
     metadataSegmentBytes = reader.int32("metadata.log.segment.bytes")
     metadataSegmentMs = Int64(reader.integer("metadata.log.segment.ms"))
+    metadataSnapshotBytes = Int64(reader.integer("metadata.log.max.record.bytes.between.snapshots"))
+    metadataSnapshotIntervalMs = Int64(reader.integer("metadata.log.max.snapshot.interval.ms"))
     recoveryThreadsPerDirectory = reader.integer("num.recovery.threads.per.data.dir")
     retentionCheckIntervalMs = Int64(reader.integer("log.retention.check.interval.ms"))
     initialTaskDelayMs = Int64(reader.integer("log.initial.task.delay.ms"))

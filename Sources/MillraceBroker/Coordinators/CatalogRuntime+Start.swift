@@ -17,7 +17,8 @@ extension CatalogRuntime {
       let found = findPartitions()
       let reconciliation = reconcile(found, removed)
       appendStart(journal, adopted: reconciliation.adopted)
-      for directory in reconciliation.toDelete { deletePartition(PartitionID(directory)) }
+      let undeleted = reconciliation.toDelete.count { !deletePartition(PartitionID($0)) }
+      state.withLock { $0.snapshots.openDeletions += undeleted }
       for directory in reconciliation.toSetAside { setAside(directory) }
       openTopics(Set(found).subtracting(reconciliation.toDelete).subtracting(reconciliation.toSetAside))
     } catch {
@@ -30,7 +31,7 @@ extension CatalogRuntime {
   private func openJournal() throws(LogError) -> PartitionLog {
     let id = PartitionID(topic: TopicName.clusterMetadata, partition: 0)
     let topicId = TopicID(Uuid.metadataTopic)
-    // Never rolled away by age or size: the journal is kept whole.
+    // Nothing goes by age or size, but what snapshots stand for.
     let config = LogConfig(
       segmentBytes: configuration.metadataSegmentBytes, segmentMs: configuration.metadataSegmentMs, retentionMs: -1,
       retentionBytes: -1)
@@ -48,12 +49,19 @@ extension CatalogRuntime {
     var catalog = state.withLock { $0.catalog }
     var removed: Set<Uuid> = []
     let logger = logger
+    let snapshot = try loadSnapshot(of: journal.log)
+    let start = snapshot?.endOffset ?? 0
+    for record in snapshot?.records ?? [] { catalog.apply(record, at: start - 1) }
+    var byteCount: Int64 = 0
+    // What was removed before the snapshot is read too, as far as it is there: nothing else tells of a directory that
+    // came back.
     try journal.replay { fact, offset, _ in
       guard let value = fact.value else { return }
+      if offset >= start { byteCount += fact.byteCount }
       do {
         let record = try MetadataRecord(from: value)
         if case .removeTopic(let record) = record { removed.insert(record.topicId) }
-        catalog.apply(record, at: offset)
+        if offset >= start { catalog.apply(record, at: offset) }
       } catch {
         logger.error("a metadata record cannot be read", metadata: ["offset": "\(offset)", "error": "\(error)"])
       }
@@ -61,11 +69,20 @@ extension CatalogRuntime {
       logger.error("the metadata journal is damaged", metadata: ["offset": "\(offset)", "reason": "\(reason)"])
     }
     let end = journal.log.offsets.logEndOffset
+    let logStart = journal.log.offsets.logStartOffset
+    if logStart > start {
+      logger.error(
+        "facts are missing between the newest snapshot of the metadata and its journal",
+        metadata: ["from": "\(start)", "to": "\(logStart)"])
+    }
     state.withLock { state in
       state.catalog = catalog
       state.journal = journal
       state.journalEnd = end
+      state.snapshots.endOffset = start
+      state.snapshots.bytesSince = byteCount
     }
+    if start > end { try replaceSnapshot(beyond: end, journal.log) }
     return removed
   }
 

@@ -86,13 +86,17 @@ extension CatalogRuntime {
         return logger.error(
           "a deletion is not durable, its data stays", metadata: ["topic": "\(topic.name)", "error": "\(error)"])
       }
-      for index in 0..<Int32(topic.partitionCount) {
-        deletePartition(PartitionID(topic: topic.name, partition: index))
+      let partitions = (0..<Int32(topic.partitionCount)).map { PartitionID(topic: topic.name, partition: $0) }
+      guard partitions.count(where: { !deletePartition($0) }) == 0 else { return }
+      state.withLock { state in
+        state.snapshots.openDeletions -= 1
+        submitSnapshotIfDue(&state)
       }
     }
   }
 
-  func deletePartition(_ id: PartitionID) {
+  /// Returns whether the partition is no more.
+  func deletePartition(_ id: PartitionID) -> Bool {
     do throws(LogError) {
       try store.deletePartition(id, nowMs: clock.nowMs())
     } catch .unknownPartition {
@@ -100,7 +104,9 @@ extension CatalogRuntime {
     } catch {
       // The journal knows of the deletion: the next start finishes it.
       logger.error("cannot delete a partition", metadata: ["partition": "\(id)", "error": "\(error)"])
+      return false
     }
+    return true
   }
 
   /// Blocks the worker until the journal is durable that far.

@@ -30,6 +30,7 @@ package final class CatalogRuntime: Sendable {
     /// Producer ids that were journaled and not given out.
     var producerIds: Range<Int64> = 0..<0
     var onTopicRemoved: [@Sendable (CatalogTopic) -> Void] = []
+    var snapshots = Snapshots()
   }
 
   /// The leader epoch of the journal, which never had another leader.
@@ -156,7 +157,9 @@ package final class CatalogRuntime: Sendable {
     let journal = try journal(of: state)
     let base = state.journalEnd
     do throws(LogError) {
-      state.journalEnd = try journal.append(try records.map(Self.fact), nowMs: clock.nowMs())
+      let facts = try records.map(Self.fact)
+      state.journalEnd = try journal.append(facts, nowMs: clock.nowMs())
+      state.snapshots.bytesSince += facts.reduce(0) { $0 + $1.byteCount }
     } catch {
       logger.error("the metadata journal takes no facts", metadata: ["error": "\(error)"])
       throw CatalogError(error)
@@ -172,6 +175,7 @@ package final class CatalogRuntime: Sendable {
       case .topicRemoved(let topic):
         grown.remove(topic.id)
         effects.removed.append((topic, state.partitions.removeValue(forKey: topic.id) ?? []))
+        state.snapshots.openDeletions += 1
         submitDeletion(of: topic, through: state.journalEnd)
       case .leaderEpochs:
         for (id, partitions) in state.partitions {
@@ -193,6 +197,7 @@ package final class CatalogRuntime: Sendable {
     configured.subtract(grown)
     if !configured.isEmpty { configure(configured, &state, outstanding) }
     effects.observers = effects.removed.isEmpty ? [] : state.onTopicRemoved
+    submitSnapshotIfDue(&state)
     return effects
   }
 

@@ -30,6 +30,8 @@ package struct Journal: Sendable {
       self.value = value
       self.producerId = producerId
     }
+
+    var byteCount: Int64 { Int64(key?.readableBytes ?? 0) + Int64(value?.readableBytes ?? 0) }
   }
 
   /// The producer whose transaction a batch of facts is part of.
@@ -83,12 +85,12 @@ package struct Journal: Sendable {
     return try result.get().lastOffset + 1
   }
 
-  /// Calls `body` with every fact from the start of the log, in order, and `ended` with every outcome of a transaction in
+  /// Calls `body` with every fact from `start`, or from the start of the log, in order, and `ended` with every outcome of a transaction in
   /// between. A batch that cannot be read loses what it said: `damaged` is told where, and the replay goes on behind it,
   /// or where the index next knows a batch. What was appended before is first waited for: it is on its way to the disk,
   /// and part of the journal or of nothing. Blocks on the disk.
   package func replay(
-    _ body: (_ fact: Fact, _ offset: Int64, _ timestamp: Int64) -> Void,
+    from start: Int64 = 0, _ body: (_ fact: Fact, _ offset: Int64, _ timestamp: Int64) -> Void,
     ended: (_ producerId: Int64, _ isCommit: Bool) -> Void = { _, _ in },
     damaged: (_ offset: Int64, _ reason: String) -> Void
   ) throws(LogError) {
@@ -97,7 +99,7 @@ package struct Journal: Sendable {
     let settled = WakeUp()
     log.whenDurable(through: log.offsets.logEndOffset) { _ in settled.signal() }
     settled.wait()
-    var offset = log.offsets.logStartOffset
+    var offset = max(start, log.offsets.logStartOffset)
     let end = log.offsets.logEndOffset
     var isInDamage = false
     func report(_ reason: String) {

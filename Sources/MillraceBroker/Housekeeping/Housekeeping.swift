@@ -1,6 +1,7 @@
 // What the broker does by the wall clock without being asked: retention every `log.retention.check.interval.ms`,
-// forgetting idle producers every `producer.id.expiration.check.interval.ms`, and compaction. One thread, which sleeps in
-// between, and those of the cleaner; none of it happens while the wall clock cannot be trusted (WallClockTrust).
+// forgetting idle producers every `producer.id.expiration.check.interval.ms`, snapshots of the metadata every
+// `metadata.log.max.snapshot.interval.ms`, and compaction. One thread, which sleeps in between, and those of the cleaner;
+// nothing is removed while the wall clock cannot be trusted (WallClockTrust).
 
 import Logging
 import MillraceCoordination
@@ -12,6 +13,7 @@ package final class Housekeeping: Sendable {
   private static let longestSleepMs: Int64 = 10 * 60_000
 
   private let store: LogStore
+  private let catalog: CatalogRuntime
   private let logger: Logger
   private let time: GroupTime
   /// Nil without `log.cleaner.enable`.
@@ -25,6 +27,7 @@ package final class Housekeeping: Sendable {
     /// In the uptime of `time`.
     var retention: Interval
     var producers: Interval
+    var snapshots: Interval
     var wasTrusted = true
     var isRunning = false
     var isStopping = false
@@ -34,6 +37,16 @@ package final class Housekeeping: Sendable {
   private struct Interval {
     var dueMs: Int64
     let everyMs: Int64
+
+    init(dueMs: Int64, everyMs: Int64) {
+      self.dueMs = dueMs
+      self.everyMs = everyMs
+    }
+
+    /// Due for the first time after `everyMs`; 0 stands for never.
+    init(everyMs: Int64) {
+      self.init(dueMs: everyMs == 0 ? .max : everyMs, everyMs: everyMs)
+    }
 
     /// Whether it is due; then the next time is set.
     mutating func take(at nowMs: Int64) -> Bool {
@@ -49,6 +62,7 @@ package final class Housekeeping: Sendable {
     logger: Logger
   ) {
     self.store = store
+    self.catalog = catalog
     self.logger = logger
     let time = GroupTime(clock)
     let trusted = TrustedClock(time, lastWallMs: store.lastRecordedMs)
@@ -65,7 +79,8 @@ package final class Housekeeping: Sendable {
           dueMs: configuration.initialTaskDelayMs, everyMs: configuration.retentionCheckIntervalMs),
         producers: Interval(
           dueMs: configuration.producerIdExpirationCheckIntervalMs,
-          everyMs: configuration.producerIdExpirationCheckIntervalMs)))
+          everyMs: configuration.producerIdExpirationCheckIntervalMs),
+        snapshots: Interval(everyMs: configuration.metadataSnapshotIntervalMs)))
   }
 
   package func start() {
@@ -97,12 +112,12 @@ package final class Housekeeping: Sendable {
   /// Does what is due. Returns how long there is nothing to do.
   func round() -> Int64 {
     let now = time.now()
-    let (isTrusted, changed, retention, producers) = state.withLock { state in
+    let (isTrusted, changed, retention, producers, snapshots) = state.withLock { state in
       let isTrusted = clock.isTrusted(at: now)
       defer { state.wasTrusted = isTrusted }
       return (
         isTrusted, isTrusted != state.wasTrusted, state.retention.take(at: now.uptimeMs),
-        state.producers.take(at: now.uptimeMs)
+        state.producers.take(at: now.uptimeMs), state.snapshots.take(at: now.uptimeMs)
       )
     }
     if changed {
@@ -117,9 +132,10 @@ package final class Housekeeping: Sendable {
       if retention { enforceRetention(nowMs: now.wallMs) }
       if producers { store.forgetIdleProducers(nowMs: now.wallMs) }
     }
+    if snapshots { catalog.takeSnapshot() }
     let uptimeMs = time.now().uptimeMs
     return state.withLock { state in
-      let dueMs = min(state.retention.dueMs, state.producers.dueMs)
+      let dueMs = min(state.retention.dueMs, state.producers.dueMs, state.snapshots.dueMs)
       return max(0, min(Self.longestSleepMs, dueMs == .max ? .max : dueMs - uptimeMs))
     }
   }

@@ -160,11 +160,11 @@ extension Catalog {
     return records
   }
 
-  func newPartitionRecord(_ id: Uuid, _ index: Int32) -> MetadataRecord {
+  func newPartitionRecord(_ id: Uuid, _ index: Int32, leaderEpoch: Int32 = 0) -> MetadataRecord {
     .partition(
       PartitionRecord(
         partitionId: index, topicId: id, replicas: [settings.nodeId], isr: [settings.nodeId], leader: settings.nodeId,
-        leaderEpoch: 0, partitionEpoch: 0, directories: [.zero]))
+        leaderEpoch: leaderEpoch, partitionEpoch: 0, directories: [.zero]))
   }
 
   func configRecord(_ resource: ConfigResource, _ key: String, _ value: String?) -> MetadataRecord {

@@ -58,16 +58,16 @@ extension BrokerConfigs {
       "The age at which a segment of the metadata log is closed."),
     fixed(
       "metadata.log.max.record.bytes.between.snapshots", .long, "20971520", .atLeast(1), .high,
-      "How much is logged between two snapshots of the metadata. Has no effect: the metadata log is kept whole."),
+      "How much is logged between two snapshots of the metadata."),
     fixed(
       "metadata.log.max.snapshot.interval.ms", .long, "3600000", .atLeast(0), .high,
-      "The longest time between two snapshots of the metadata. Has no effect: the metadata log is kept whole."),
+      "The longest time between two snapshots of metadata that changed; 0 for as long as it takes."),
     fixed(
       "metadata.max.retention.bytes", .long, "104857600", .any, .high,
-      "The size of metadata kept behind a snapshot. Has no effect: the metadata log is kept whole."),
+      "The size of metadata kept. Has no effect: the log is kept from the last snapshot but one on."),
     fixed(
       "metadata.max.retention.ms", .long, "604800000", .any, .high,
-      "The age of metadata kept behind a snapshot. Has no effect: the metadata log is kept whole."),
+      "The age of metadata kept. Has no effect: the log is kept from the last snapshot but one on."),
     fixed(
       "metadata.max.idle.interval.ms", .int, "500", .atLeast(0), .low,
       "How often an idle controller writes a record to show that it is there. \(noEffect)"),
