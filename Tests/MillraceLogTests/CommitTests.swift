@@ -179,13 +179,14 @@ import Testing
 
   // MARK: Failures
 
-  @Test func `without room an append is refused, nothing is lost, and it heals`() throws {
+  @Test(arguments: [ENOSPC, EDQUOT])
+  func `without room an append is refused, nothing is lost, and it heals`(errorNumber: Int32) throws {
     let store = try workspace.open()
     let log = try workspace.log(store)
     try log.append(batch(["a"]))
     try log.settle()
     for room in [0, 5, 61, 65] {
-      faulty.set { $0.room = room }
+      faulty.set { ($0.room, $0.roomError) = (room, errorNumber) }
       let error = #expect(throws: LogError.self) { try log.append(batch(["too much"])) }
       guard case .storage(let cause) = error else {
         Issue.record("\(String(describing: error))")
@@ -243,15 +244,16 @@ import Testing
     #expect(try LogInspector(directory: "\(workspace.path)/orders-0").verify().findings == [])
   }
 
-  @Test func `a failed write is the log's last, and what is durable is still read`() throws {
+  @Test(arguments: [EIO, EROFS])
+  func `a failed write is the log's last, and what is durable is still read`(errorNumber: Int32) throws {
     let store = try workspace.open()
     let log = try workspace.log(store)
     let other = try workspace.log(store, topic: "other")
     try log.append(batch(["a"]))
     try log.settle()
-    faulty.fail(.write, "orders-0/00000000000000000000.log", EIO)
+    faulty.fail(.write, "orders-0/00000000000000000000.log", errorNumber)
     let expected = LogError.storage(
-      StorageError(EIO, .write, workspace.file("00000000000000000000.log")))
+      StorageError(errorNumber, .write, workspace.file("00000000000000000000.log")))
     #expect(throws: expected) { try log.append(batch(["b"])) }
     faulty.heal()
     #expect(throws: expected) { try log.append(batch(["c"])) }

@@ -11,8 +11,9 @@ import Synchronization
 
 final class FaultyFileSystem: FileSystem {
   struct Faults {
-    /// Bytes that may still be written; then `ENOSPC` after a part of the write.
+    /// Bytes that may still be written; then `roomError` after a part of the write.
     var room: Int?
+    var roomError = ENOSPC
     /// Error numbers for calls on paths that end so.
     var failures: [(operation: StorageError.Operation, suffix: String, errorNumber: Int32)] = []
     /// Runs once: before the bytes of the next write to a log.
@@ -108,7 +109,7 @@ final class FaultyFileSystem: FileSystem {
     guard let room, room < head.count + tail.count else { return try posix.write(file, head, tail, at: position) }
     let part = UnsafeRawBufferPointer(rebasing: head[..<min(room, head.count)])
     try posix.write(file, part, UnsafeRawBufferPointer(start: nil, count: 0), at: position)
-    throw StorageError(ENOSPC, .write, file.path)
+    throw StorageError(faults.withLock { $0.roomError }, .write, file.path)
   }
 
   func size(of file: OpenFile) throws(StorageError) -> Int64 { try posix.size(of: file) }
