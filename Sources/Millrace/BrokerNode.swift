@@ -53,7 +53,7 @@ extension StoreOptions {
   fileprivate init(_ configuration: BrokerConfiguration, logger: Logger) {
     self.init(
       directories: configuration.logDirectories, clusterId: configuration.clusterId, brokerId: configuration.nodeId,
-      checkpointIntervalMs: configuration.checkpointIntervalMs,
+      checkpointIntervalMs: configuration.checkpointIntervalMs, flushPolicy: configuration.flushPolicy,
       onRecovery: { logger.notice("\($0)") },
       onError: { logger.error("\($0)") },
       onCondition: { condition in

@@ -2,6 +2,7 @@
 // is in `BrokerConfigs`.
 
 import MillraceCoordination
+import MillraceLog
 
 package struct BrokerConfiguration: Sendable {
   /// `node.id` (`broker.id`)
@@ -75,6 +76,8 @@ package struct BrokerConfiguration: Sendable {
   package let retentionCheckIntervalMs: Int64
   /// `log.initial.task.delay.ms`
   package let initialTaskDelayMs: Int64
+  /// `log.flush.policy`
+  package let flushPolicy: FlushPolicy
   /// `log.flush.offset.checkpoint.interval.ms`
   package let checkpointIntervalMs: Int64
   /// `log.cleaner.enable`
@@ -167,6 +170,7 @@ package struct BrokerConfiguration: Sendable {
     recoveryThreadsPerDirectory = reader.integer("num.recovery.threads.per.data.dir")
     retentionCheckIntervalMs = Int64(reader.integer("log.retention.check.interval.ms"))
     initialTaskDelayMs = Int64(reader.integer("log.initial.task.delay.ms"))
+    flushPolicy = reader.text("log.flush.policy") == "files" ? .fileByFile : .automatic
     checkpointIntervalMs = Int64(reader.integer("log.flush.offset.checkpoint.interval.ms"))
     isCleanerEnabled = reader.boolean("log.cleaner.enable")
     producerIdExpirationMs = Int64(reader.integer("producer.id.expiration.ms"))

@@ -14,6 +14,12 @@ extension BrokerConfigs {
       The default of the topic config durability: 'commit' acknowledges after an fsync, 'buffered' from the page \
       cache.
       """),
+    fixed(
+      "log.flush.policy", .string, "automatic", .oneOf(["automatic", "files"]), .medium,
+      """
+      How files are flushed. 'automatic' flushes up to two one by one and more with one call for the whole file system; \
+      'files' always one by one, for a file system that a busy neighbour shares, or Linux before 5.8.
+      """),
     dynamic("log.segment.bytes", .int, "1073741824", .atLeast(1_048_576), .high, "The default of segment.bytes."),
     dynamic(
       "log.roll.ms", .long, nil, .atLeast(1), .high, weaker: [ConfigSynonym("log.roll.hours", .hoursToMilliseconds)],

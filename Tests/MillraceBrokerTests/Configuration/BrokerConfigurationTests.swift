@@ -72,6 +72,12 @@ import Testing
       ])
   }
 
+  @Test func `files are flushed as the configuration says`() throws {
+    #expect(try BrokerConfiguration().flushPolicy == .automatic)
+    #expect(try configuration(["log.flush.policy": "files"]).flushPolicy == .fileByFile)
+    #expect(throws: (any Error).self) { try configuration(["log.flush.policy": "never"]) }
+  }
+
   @Test func `the last entry of a key counts`() throws {
     let configuration = try BrokerConfiguration(properties: [
       ConfigEntry(name: "num.partitions", value: "2", origin: "file:1"),
