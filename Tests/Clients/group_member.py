@@ -1,6 +1,7 @@
 """One member of a consumer group, in a process of its own so that it can be killed.
 
-Prints a line "partition offset id" for every record, and commits what it printed.
+Prints a line "partition offset id" for every record, and commits what it printed. Lines that begin with "#" say how many
+partitions came ("# 2") or went ("# -1"); the first says that it has begun.
 Ends cleanly on SIGTERM: commits, leaves, exits 0.
 """
 
@@ -24,8 +25,17 @@ def main():
         "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
         "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
         "partition.assignment.strategy": "cooperative-sticky", "check.crcs": True})
-    consumer.subscribe([topic])
     out = sys.stdout
+
+    def changed(count):
+        out.write(f"# {count}\n")
+        out.flush()
+
+    changed(0)
+    consumer.subscribe(
+        [topic], on_assign=lambda _, partitions: changed(len(partitions)),
+        on_revoke=lambda _, partitions: changed(-len(partitions)),
+        on_lost=lambda _, partitions: changed(-len(partitions)))
     while not stopping:
         messages = consumer.consume(5000, 0.2)
         for message in messages:

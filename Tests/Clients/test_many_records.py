@@ -22,11 +22,19 @@ class Member:
         self.process = subprocess.Popen(
             [sys.executable, MEMBER, broker.bootstrap, group, topic], stdout=self.output)
 
+    def lines(self):
+        return [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
     def records(self):
-        lines = self.path.read_text().splitlines(keepends=True)
-        return [tuple(line.split()) for line in lines if line.endswith("\n")]
+        return [tuple(line.split()) for line in self.lines() if not line.startswith("#")]
+
+    def partitions(self):
+        """How many it has; None before it has begun."""
+        changes = [int(line[1:]) for line in self.lines() if line.startswith("#")]
+        return sum(changes) if changes else None
 
     def leave(self):
+        until(lambda: self.partitions() is not None)
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0
 
@@ -53,6 +61,13 @@ def produce(broker, topic, codec, numbers):
         if n % 1000 == 0:
             producer.poll(0)
     assert producer.flush(120) == 0 and not failures
+
+
+def until(condition, timeout=120):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"it did not come to be in {timeout} s"
+        time.sleep(0.2)
 
 
 def wait_for(members, count, timeout):
@@ -84,7 +99,7 @@ def test_every_record_arrives_while_members_come_and_go(shared_broker, topic, co
             running.append(fresh)
             time.sleep(chance.uniform(0.5, 3))
         produce(shared_broker, topic, codec, range(count // 2, count))
-        wait_for(members, count, 300 if full else 60)
+        wait_for(members, count, 300 if full else 120)
         for member in running:
             member.leave()
     finally:
@@ -106,18 +121,22 @@ def test_after_a_clean_hand_over_nothing_is_read_twice(shared_broker, topic, tmp
     count = 20_000
     admin = AdminClient({"bootstrap.servers": shared_broker.bootstrap})
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
-    members = [Member(shared_broker, "g-" + topic, topic, tmp_path, n) for n in range(3)]
+
+    def begin(numbers):
+        # Nobody joins while records are read: a rebalance may refuse a commit, and the records are read again.
+        members = [Member(shared_broker, "g-" + topic, topic, tmp_path, n) for n in numbers]
+        until(lambda: [member.partitions() for member in members] == [PARTITIONS // 3] * 3)
+        return members
+
+    first = begin(range(3))
     produce(shared_broker, topic, "lz4", range(count // 2))
-    wait_for(members, count // 2, 60)
-    time.sleep(1)
-    for member in members:
+    wait_for(first, count // 2, 120)
+    for member in first:
         member.leave()
-    second = [Member(shared_broker, "g-" + topic, topic, tmp_path, n) for n in range(3, 6)]
+    second = begin(range(3, 6))
     produce(shared_broker, topic, "lz4", range(count // 2, count))
-    end = time.monotonic() + 60
-    while time.monotonic() < end and sum(len(m.records()) for m in second) < count // 2:
-        time.sleep(0.2)
+    wait_for(second, count // 2, 120)
     for member in second:
         member.leave()
-    records = [(p, o) for m in members + second for p, o, _ in m.records()]
+    records = [(p, o) for m in first + second for p, o, _ in m.records()]
     assert len(records) == len(set(records)) == count

@@ -144,7 +144,7 @@ import Testing
       let workspace = try crashed(count: 300, checkpointed: 250)
       if isClean {
         let store = try workspace.open()
-        store.recover([try workspace.log(store, config)])
+        store.recover([try workspace.log(store, config)], threadsPerDirectory: 2)
         store.close(nowMs: workspace.now)
       }
       for name in workspace.files where name.hasSuffix(suffix) {
