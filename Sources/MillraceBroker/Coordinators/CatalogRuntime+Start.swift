@@ -8,6 +8,8 @@ import MillraceRecords
 import Synchronization
 
 extension CatalogRuntime {
+  private static let progressInterval = Duration.seconds(2)
+
   /// Blocks until every topic can be served. Throws if the journal cannot be opened or written.
   package func start() throws(CatalogError) {
     worker.start(name: "millrace-catalog")
@@ -168,7 +170,20 @@ extension CatalogRuntime {
         if !partitions.isEmpty { topics.put(visible(topic, partitions, catalog)) }
       }
     }
-    if !store.wasCleanlyStopped { store.recover(logs) }
+    if !store.wasCleanlyStopped { recover(logs) }
+  }
+
+  /// Reads what was not checkpointed of all logs, and says now and then how far that is.
+  private func recover(_ logs: [PartitionLog]) {
+    let lastSaid = Mutex(ContinuousClock.now)
+    store.recover(logs, threadsPerDirectory: configuration.recoveryThreadsPerDirectory) { [logger] done, count in
+      let isDue = lastSaid.withLock { last in
+        guard .now - last >= Self.progressInterval else { return false }
+        last = .now
+        return true
+      }
+      if isDue { logger.notice("recovering after an unclean stop", metadata: ["logs": "\(done) of \(count)"]) }
+    }
   }
 
   /// The logs of the topic's partitions; fewer, if a directory is missing and cannot be made now.

@@ -86,8 +86,8 @@ extension BrokerConfigs {
       "log.initial.task.delay.ms", .long, "30000", .atLeast(0), .low,
       "How long after the start the first round of retention waits."),
     dynamic(
-      "num.recovery.threads.per.data.dir", .int, "2", .atLeast(1), .high,
-      "How many threads recover the logs of one data directory after an unclean stop."),
+      "num.recovery.threads.per.data.dir", .int, "8", .between(1, 1000), .high,
+      "How many threads recover the logs of one data directory after an unclean stop. Kafka's default is 2."),
   ]
 
   static let cleaner: [ConfigDefinition] = [

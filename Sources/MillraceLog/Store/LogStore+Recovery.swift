@@ -3,17 +3,16 @@
 import Synchronization
 
 extension LogStore {
-  /// The most logs that are read at the same time.
-  private static let recoveryThreads = 8
-
   /// Opens all of `logs`, several at a time, and returns when that is done. `progress` is told how many are, from any
   /// thread. A log that cannot be opened is told of by `onError`, and tried again by its first user.
   package func recover(
-    _ logs: [PartitionLog], progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
+    _ logs: [PartitionLog], threadsPerDirectory: Int,
+    progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
   ) {
     guard !logs.isEmpty else { return }
     let shared = RecoveryWork(logs: logs)
-    let threads = min(Self.recoveryThreads, logs.count)
+    let (wanted, overflow) = threadsPerDirectory.multipliedReportingOverflow(by: directories.count)
+    let threads = min(overflow ? .max : wanted, logs.count)
     shared.running.store(threads, ordering: .releasing)
     for _ in 0..<threads {
       BackgroundThread.start(name: "recovery") { [options] in
