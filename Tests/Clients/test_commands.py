@@ -164,6 +164,9 @@ def test_transactions(run, topic, open_transaction):
     listed = run("transactions", "list", "--state", "Ongoing").splitlines()
     assert any(line.split()[0] == topic for line in listed)
     assert topic not in run("transactions", "list", "--longer-than", "1h")
+    assert topic in run("transactions", "list", "--pattern", ".*" + re.escape(topic[1:]))
+    assert topic not in run("transactions", "list", "--pattern", re.escape(topic[:-1]))
+    assert "INVALID_REGULAR_EXPRESSION" in run("transactions", "list", "--pattern", "(" + topic, fails=True)
     described = run("transactions", "describe", topic)
     assert "Ongoing" in described and f"{topic}-0" in described and f"{topic}-1" in described
     run("transactions", "describe", "missing-" + topic, fails=True)

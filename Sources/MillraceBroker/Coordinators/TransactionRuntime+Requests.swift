@@ -121,10 +121,16 @@ extension TransactionRuntime {
     }
   }
 
-  /// All transactions that pass, or the error of a shard that is still being read.
+  /// All transactions that pass, or the error of the pattern, or of a shard that is still being read.
   package func list(
     _ request: ListTransactionsRequest, _ answer: @escaping @Sendable (ListTransactionsResponse) -> Void
   ) {
+    let pattern: RegularExpression?
+    do {
+      pattern = try request.transactionalIdPattern.flatMap { $0.isEmpty ? nil : try RegularExpression($0) }
+    } catch {
+      return answer(ListTransactionsResponse(errorCode: ErrorCode.invalidRegularExpression.rawValue))
+    }
     let shards = self.shards
     typealias Listed = Result<[ListTransactionsResponse.TransactionState], ErrorCode>
     let gathering = Gathering<Listed>(count: shards.count) { outcomes in
@@ -141,7 +147,7 @@ extension TransactionRuntime {
     }
     for (index, shard) in shards.enumerated() {
       shard.read {
-        $0.list(request, now: $1)
+        $0.list(request, pattern: pattern, now: $1)
       } then: {
         gathering.put($0, at: index)
       }

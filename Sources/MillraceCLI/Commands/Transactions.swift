@@ -14,6 +14,10 @@ struct Transactions: AsyncParsableCommand {
     var state: [String] = []
     @Option(help: ArgumentHelp("Only transactions that have been open for so long: 500ms, 5s, 10m.", valueName: "span"))
     var longerThan: String?
+    @Option(
+      help: ArgumentHelp(
+        "Only transactional ids that the expression matches from start to end, in RE2's syntax.", valueName: "regex"))
+    var pattern: String?
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -26,7 +30,9 @@ struct Transactions: AsyncParsableCommand {
       let span = longerThan.flatMap(DurationText.milliseconds).map { Duration.milliseconds($0) }
       try await connection.withAdmin { admin in
         var table = Table("TRANSACTIONAL-ID", "COORDINATOR", "PRODUCER-ID", "STATE")
-        for transaction in try await admin.listTransactions(states: state, runningLongerThan: span) {
+        for transaction in try await admin.listTransactions(
+          states: state, runningLongerThan: span, pattern: pattern)
+        {
           table.add(
             transaction.transactionalId, "\(transaction.coordinatorId)", "\(transaction.producerId)", transaction.state)
         }

@@ -19,8 +19,9 @@ extension TransactionShard {
   }
 
   /// An empty filter lets everything pass. A duration of 0 or more lets those pass that began longer ago (KIP-994).
+  /// `pattern` is the filter's, and has to match the whole transactional id (KIP-1152).
   package func list(
-    _ filter: ListTransactionsRequest, now: Moment
+    _ filter: ListTransactionsRequest, pattern: RegularExpression?, now: Moment
   ) -> [ListTransactionsResponse.TransactionState] {
     let states = Set(filter.stateFilters)
     let producerIds = Set(filter.producerIdFilters)
@@ -29,6 +30,7 @@ extension TransactionShard {
         (producerIds.isEmpty || producerIds.contains(transaction.producerId))
           && (states.isEmpty || states.contains(transaction.state.name))
           && (filter.durationFilter < 0 || transaction.hasRun(longerThan: filter.durationFilter, at: now.wallMs))
+          && (pattern?.wholeMatch(transaction.transactionalId) ?? true)
       }
       .sorted { $0.transactionalId < $1.transactionalId }
       .map {

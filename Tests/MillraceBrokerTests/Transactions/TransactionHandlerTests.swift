@@ -251,6 +251,13 @@ import Testing
     #expect(open.transactionStates.map(\.transactionalId) == ["tx"] && open.unknownStateFilters == ["Odd"])
     let all = try await broker.send(ListTransactionsRequest(), version: 0).transactionStates
     #expect(all.map(\.transactionalId).sorted() == ["idle", "tx"])
+    for (pattern, ids) in [("t.", ["tx"]), ("t", []), ("", ["idle", "tx"]), ("(?i)[A-J]+d.e|none", ["idle"])] {
+      let request = ListTransactionsRequest(transactionalIdPattern: pattern)
+      let matching = try await broker.send(request, version: 2).transactionStates
+      #expect(matching.map(\.transactionalId).sorted() == ids, "\(pattern)")
+    }
+    let invalid = try await broker.send(ListTransactionsRequest(transactionalIdPattern: "(t"), version: 2)
+    #expect(invalid.errorCode.code == .invalidRegularExpression && invalid.transactionStates.isEmpty)
     let request = DescribeProducersRequest(topics: [
       .init(name: "orders", partitionIndexes: [0, 9]), .init(name: "no/name", partitionIndexes: [0]),
     ])

@@ -13,8 +13,10 @@ import Testing
     return (stage, open)
   }
 
-  private func list(_ stage: TransactionStage, _ filter: ListTransactionsRequest) -> [String] {
-    stage.shard.list(filter, now: stage.now).map(\.transactionalId)
+  private func list(
+    _ stage: TransactionStage, _ filter: ListTransactionsRequest, pattern: RegularExpression? = nil
+  ) -> [String] {
+    stage.shard.list(filter, pattern: pattern, now: stage.now).map(\.transactionalId)
   }
 
   @Test func `a transaction is described with its partitions`() throws {
@@ -37,6 +39,8 @@ import Testing
     #expect(list(stage, ListTransactionsRequest(producerIdFilters: [open.id, 99])) == ["open"])
     #expect(list(stage, ListTransactionsRequest(stateFilters: ["Ongoing"], durationFilter: 499)) == ["open"])
     #expect(list(stage, ListTransactionsRequest(stateFilters: ["Ongoing"], durationFilter: 500)) == [])
+    #expect(list(stage, ListTransactionsRequest(), pattern: try RegularExpression("(?i)OP.*|x")) == ["open"])
+    #expect(list(stage, ListTransactionsRequest(), pattern: try RegularExpression("pe")) == [])
     #expect(TransactionShard.unknownStates(in: ["Ongoing", "Nonsense", "Dead"]) == ["Nonsense"])
   }
 }
