@@ -52,6 +52,30 @@ import Testing
     return (values, corrupt)
   }
 
+  @Test(arguments: [[OffsetCheckpoint.recoveryPoint], [.recoveryPoint, .highWatermark]])
+  func `a stopped log without its checkpoint loses only what was hit`(_ lost: [OffsetCheckpoint]) throws {
+    let workspace = try stopped()
+    let logs = workspace.files.filter { $0.hasSuffix(".log") }
+    try #require(logs.count > 2)
+    // The second batch of the first and of the last segment.
+    var injured: [Int64] = []
+    for name in [logs[0], logs[logs.count - 1]] {
+      let first = try workspace.bytes(name).withUnsafeBytes { try BatchHeader(parsing: $0) }
+      workspace.edit(name) { $0[first.sizeInBytes + BatchHeader.byteCount + 5] ^= 1 }
+      injured += [first.baseOffset + 2, first.baseOffset + 3]
+    }
+    for checkpoint in lost { workspace.removeRoot(checkpoint.rawValue) }
+    let store = try workspace.open()
+    let log = try workspace.log(store, config)
+    let (values, corrupt) = try readAll(log, maxBytes: 1 << 20)
+    #expect(corrupt == injured)
+    for offset in 0..<Int64(2 * Self.batches) where !injured.contains(offset) {
+      #expect(values[offset] == value(Int(offset)), "offset \(offset)")
+    }
+    #expect(try log.append(batch(["new"])).baseOffset == Int64(2 * Self.batches))
+    store.close(nowMs: workspace.now)
+  }
+
   private func expectOnly(
     _ injured: ClosedRange<Int64>, lost workspace: Workspace, _ what: String, mayBeServed: Bool = false
   ) throws {

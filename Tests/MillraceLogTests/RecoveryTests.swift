@@ -184,6 +184,30 @@ import Testing
     store.close(nowMs: workspace.now)
   }
 
+  @Test(arguments: [4, 16, 1 << 19], [false, true])
+  func `a first offset that is too large is not served behind the recovery point`(step: Int64, isLast: Bool) throws {
+    let workspace = try crashed()
+    // In a segment that others follow, where compaction could have left a gap.
+    let name = try #require(workspace.files.filter { $0.hasSuffix(".log") }.dropLast().last)
+    var changed: Int64 = 0
+    workspace.edit(name) { bytes in
+      var positions = [0]
+      while let position = positions.last, position < bytes.count {
+        let size = bytes[position...].withUnsafeBytes { try! BatchHeader(parsing: $0).sizeInBytes }
+        positions.append(position + size)
+      }
+      let position = positions[isLast ? positions.count - 2 : 5]
+      changed = bytes[position...].withUnsafeBytes { try! BatchHeader(parsing: $0).baseOffset }
+      let offset = changed + step
+      for byte in 0..<8 { bytes[position + byte] = UInt8(truncatingIfNeeded: offset >> Int64(8 * (7 - byte))) }
+    }
+    let store = try workspace.open()
+    let log = try workspace.log(store, config)
+    #expect(try log.values().map(\.offset) == Array(0..<changed))
+    #expect(log.offsets.logEndOffset == changed)
+    store.close(nowMs: workspace.now)
+  }
+
   @Test func `a log that was stopped cleanly but changed since is looked at`() throws {
     let workspace = Workspace()
     var store = try workspace.open()

@@ -15,14 +15,18 @@ extension CatalogRuntime {
     worker.start(name: "millrace-catalog")
     do throws(LogError) {
       let journal = Journal(log: try openJournal(), leaderEpoch: Self.journalLeaderEpoch)
-      let removed = try replay(journal)
+      let (removed, isWhole) = try replay(journal)
       let found = findPartitions()
       let reconciliation = reconcile(found, removed)
       appendStart(journal, adopted: reconciliation.adopted)
       let undeleted = reconciliation.toDelete.count { !deletePartition(PartitionID($0)) }
       state.withLock { $0.snapshots.openDeletions += undeleted }
       for directory in reconciliation.toSetAside { setAside(directory) }
-      openTopics(Set(found).subtracting(reconciliation.toDelete).subtracting(reconciliation.toSetAside))
+      let opened = openTopics(
+        Set(found).subtracting(reconciliation.toDelete).subtracting(reconciliation.toSetAside))
+      let knowsAll = isWhole && reconciliation.adopted.isEmpty
+      if !knowsAll || !store.wasCleanlyStopped { recover(opened) }
+      skipUsedProducerIds(of: opened, journal, knowsAll: knowsAll)
     } catch {
       throw CatalogError(error)
     }
@@ -32,7 +36,8 @@ extension CatalogRuntime {
 
   private func openJournal() throws(LogError) -> PartitionLog {
     let id = PartitionID(topic: TopicName.clusterMetadata, partition: 0)
-    let topicId = TopicID(Uuid.metadataTopic)
+    // There is only one, whatever became of the file in its directory.
+    let topicId = store.recordedTopicId(of: id) ?? TopicID(Uuid.metadataTopic)
     // Nothing goes by age or size, but what snapshots stand for.
     let config = LogConfig(
       segmentBytes: configuration.metadataSegmentBytes, segmentMs: configuration.metadataSegmentMs, retentionMs: -1,
@@ -46,8 +51,8 @@ extension CatalogRuntime {
     }
   }
 
-  /// Returns the topics whose removal was met.
-  private func replay(_ journal: Journal) throws(LogError) -> Set<Uuid> {
+  /// Returns the topics whose removal was met, and whether every fact behind the snapshot was there.
+  private func replay(_ journal: Journal) throws(LogError) -> (removed: Set<Uuid>, isWhole: Bool) {
     var catalog = state.withLock { $0.catalog }
     var removed: Set<Uuid> = []
     let logger = logger
@@ -55,9 +60,15 @@ extension CatalogRuntime {
     let start = snapshot?.endOffset ?? 0
     for record in snapshot?.records ?? [] { catalog.apply(record, at: start - 1) }
     var byteCount: Int64 = 0
+    var next = start
+    var isWhole = true
     // What was removed before the snapshot is read too, as far as it is there: nothing else tells of a directory that
     // came back.
     try journal.replay { fact, offset, _ in
+      if offset >= start {
+        if offset != next { isWhole = false }
+        next = offset + 1
+      }
       guard let value = fact.value else { return }
       if offset >= start { byteCount += fact.byteCount }
       do {
@@ -84,8 +95,9 @@ extension CatalogRuntime {
       state.snapshots.endOffset = start
       state.snapshots.bytesSince = byteCount
     }
+    if next != end { isWhole = false }
     if start > end { try replaceSnapshot(beyond: end, journal.log) }
-    return removed
+    return (removed, isWhole)
   }
 
   /// Journals the start and what was adopted, and waits until that is durable: the raised leader epochs must not be
@@ -122,6 +134,28 @@ extension CatalogRuntime {
     }
   }
 
+  /// Ids that producers in the logs have go to nobody else, though the fact that gave them out was lost: a new producer
+  /// would be taken for the old one, and its records for duplicates.
+  private func skipUsedProducerIds(of logs: [PartitionLog], _ journal: Journal, knowsAll: Bool) {
+    let largest = logs.compactMap(\.largestProducerId).max() ?? -1
+    let end = state.withLock { state -> Int64? in
+      guard !knowsAll || largest >= state.catalog.nextProducerId else { return nil }
+      let skip = state.catalog.decideSkippedProducerIds(through: largest)
+      for (index, record) in skip.records.enumerated() {
+        state.catalog.apply(record, at: state.journalEnd + Int64(index))
+      }
+      do throws(LogError) {
+        state.journalEnd = try journal.append(try skip.records.map(Self.fact), nowMs: clock.nowMs())
+        return state.journalEnd
+      } catch {
+        logger.error("the metadata journal takes no facts", metadata: ["error": "\(error)"])
+        return nil
+      }
+    }
+    guard end != nil else { return }
+    logger.warning("facts about producer ids may be lost: some ids are skipped", metadata: ["used": "\(largest)"])
+  }
+
   // MARK: The directories
 
   private func findPartitions() -> [FoundPartition] {
@@ -155,7 +189,8 @@ extension CatalogRuntime {
     }
   }
 
-  private func openTopics(_ found: Set<FoundPartition>) {
+  /// Returns the logs of their partitions.
+  private func openTopics(_ found: Set<FoundPartition>) -> [PartitionLog] {
     let catalog = state.withLock { $0.catalog }
     let onDisk = Set(found.map { PartitionID($0) })
     var logs: [PartitionLog] = []
@@ -170,7 +205,7 @@ extension CatalogRuntime {
         if !partitions.isEmpty { topics.put(visible(topic, partitions, catalog)) }
       }
     }
-    if !store.wasCleanlyStopped { recover(logs) }
+    return logs
   }
 
   /// Reads what was not checkpointed of all logs, and says now and then how far that is.

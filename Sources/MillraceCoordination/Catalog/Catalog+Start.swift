@@ -45,6 +45,19 @@ extension Catalog {
     return CatalogDecision([.producerIds(record)], answer: nextProducerId..<end)
   }
 
+  /// How many ids are passed over when it is not known which were given out: more than are to be expected of producers
+  /// that have not written yet.
+  private static let skippedProducerIds: Int64 = 1_000_000
+
+  /// Ids up to `largest`, and perhaps more, were given out by facts that are lost.
+  package func decideSkippedProducerIds(through largest: Int64) -> CatalogDecision<Void> {
+    let used = max(largest, nextProducerId)
+    let (end, overflow) = used.addingReportingOverflow(Self.skippedProducerIds)
+    let record = ProducerIdsRecord(
+      brokerId: settings.nodeId, brokerEpoch: registration?.brokerEpoch ?? -1, nextProducerId: overflow ? .max : end)
+    return CatalogDecision([.producerIds(record)], answer: ())
+  }
+
   /// A topic of the broker's own (`__consumer_offsets`, …): `nil` if it is there already.
   package func decideInternalTopic(
     _ name: String, partitionCount: Int, overrides: [String: String], random: inout some RandomNumberGenerator

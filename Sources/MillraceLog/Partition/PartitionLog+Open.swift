@@ -13,7 +13,15 @@ extension PartitionLog {
     if let error = offlineError { throw error }
     var loader = LogLoader(
       id: id, topicId: topicId, directory: directory, cache: home.cache, config: config, known: known, nowMs: nowMs)
-    let loaded = try loader.load()
+    let loaded: LogLoader.Loaded
+    do throws(LogError) {
+      loaded = try loader.load()
+    } catch {
+      if case .inconsistentTopicId = error, !isMistakenToldOf.exchange(true, ordering: .relaxed) {
+        home.options.onError(error)
+      }
+      throw error
+    }
     slot = loaded.writer
     view.withLock { $0 = loaded.view }
     closedFiles.withLock { $0 = nil }

@@ -30,6 +30,8 @@ package final class PartitionLog: Sendable {
   let isBeingCleaned = Atomic<Bool>(false)
   /// A batch of the log is damaged: it is not compacted any more, lest the damage spreads.
   let isUncleanable = Atomic<Bool>(false)
+  /// The directory is another topic's by its file, which was said.
+  let isMistakenToldOf = Atomic<Bool>(false)
   /// Whether this log stands in the queue of the commit loop.
   let isQueuedForCommit = Atomic<Bool>(false)
   /// Whether this log changed since the last checkpoint began.

@@ -28,6 +28,9 @@ extension PartitionLog {
     }
   }
 
+  /// The largest id of a producer that the log knows; nil without one, and of a log that is not open.
+  package var largestProducerId: Int64? { writer.withLock { $0?.producers.producers.keys.max() } }
+
   /// Whether the producer has a transaction open in this partition, under this epoch.
   package func hasOpenTransaction(producerId: Int64, epoch: Int16) throws(LogError) -> Bool {
     _ = try currentView()

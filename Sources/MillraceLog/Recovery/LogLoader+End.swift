@@ -14,6 +14,8 @@ extension LogLoader {
     // A partition may be younger than the last checkpoint.
     if known.recoveryPoint == nil, segments.count > 1 { report.findings.append(.noRecoveryPoint) }
     trustedOffset = known.recoveryPoint ?? segments[0].baseOffset
+    // All of it was flushed, whatever became of the checkpoint; only its end has to be found.
+    if known.isClean { trustedOffset = max(trustedOffset, segments[segments.count - 1].baseOffset) }
     // A crash may have kept some of the segments that were being removed, with holes between them: what follows such a
     // hole is cut only where the log goes on.
     if let start = known.logStartOffset, let segment = segments.last(where: { $0.baseOffset <= start }) {

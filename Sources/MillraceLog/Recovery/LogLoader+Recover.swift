@@ -48,9 +48,10 @@ extension LogLoader {
     while true {
       start = try readBatches(of: segment, file, from: start, into: &builder)
       guard start < segment.size else { return (builder, false) }
-      guard endOffset < trustedOffset else { break }
+      guard endOffset < trustedOffset || known.isClean else { break }
       // Damage to what was flushed: nothing is cut, and what can be read behind it is.
       let next = try nextBatch(in: file, from: start + 1, to: segment.size, notBefore: endOffset, segment)
+      if next == nil, endOffset >= trustedOffset { break }
       report.findings.append(
         .damaged(path: file.path, position: start, byteCount: (next?.position ?? segment.size) - start))
       guard let next else {
@@ -82,15 +83,23 @@ extension LogLoader {
     var checkedFrom: Int64?
     // Behind an index entry the offset is not known before a batch is read.
     var isKnown = start == 0
-    // Compaction leaves gaps, but not here. The checksum does not cover the first offset.
+    // The checksum does not cover the first offset. Compaction leaves gaps, but not in the last segment; elsewhere the
+    // batches around say whether one is true.
     let isLast = segment === segments.last
+    let following = segments.first { $0.baseOffset > segment.baseOffset }?.baseOffset ?? .max
     do {
       try HeaderScan.run(file, from: start, to: segment.size, blockSize: 64 << 10) { (scan) throws(LogError) in
         while let header = try scan.peek() {
           guard header.baseOffset >= endOffset, segment.relative(header.lastOffset) != nil else { throw scan.corrupt }
           if header.lastOffset >= trustedOffset {
             if isLast, isKnown, header.baseOffset != endOffset { throw scan.corrupt }
-            guard try BatchCheck.isWhole(file, header, at: scan.position) else { throw scan.corrupt }
+            guard header.lastOffset < following, try BatchCheck.isWhole(file, header, at: scan.position) else {
+              throw scan.corrupt
+            }
+            if isKnown, header.baseOffset > endOffset {
+              let walk = BatchWalk(file: file, position: scan.position, expected: endOffset, size: segment.size)
+              guard try walk.sound() != nil else { throw scan.corrupt }
+            }
             report.checkedBytes += Int64(header.sizeInBytes)
             if checkedFrom == nil { checkedFrom = scan.position }
           }

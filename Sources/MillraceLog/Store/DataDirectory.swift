@@ -139,6 +139,8 @@ struct RecordedOffsets: Sendable, Equatable {
     // A damaged digit would have the log trusted past its end, or go on there. What is durable was visible, and the high
     // watermarks are stored first.
     if let point = recoveryPoint, let highWatermark = highWatermarks[id], point > highWatermark { recoveryPoint = nil }
+    // After a clean stop both say where the log ends.
+    if isClean, recoveryPoint == nil { recoveryPoint = highWatermarks[id] }
     return KnownOffsets(recoveryPoint: recoveryPoint, logStartOffset: logStarts[id], isClean: isClean)
   }
 

@@ -2,6 +2,7 @@ import Foundation
 import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
+import NIOCore
 import Testing
 
 @testable import MillraceBroker
@@ -49,6 +50,40 @@ import Testing
     let third = try TestBroker(in: broker.directory)
     #expect(third.broker.topics.topic(named: "orders")?.id == id, "the adoption was journaled")
     third.stop()
+  }
+
+  @Test(arguments: [true, false])
+  func `without its journal the broker gives no producer's id to another`(isClean: Bool) async throws {
+    let broker = try TestBroker()
+    try await broker.create("orders")
+    let log = try #require(broker.broker.topics.topic(named: "orders")?.partition(0)?.log)
+    let producer = Journal.Producer(id: 5000, epoch: 0, transaction: .unchecked)
+    let end = try Journal(log: log, leaderEpoch: 0).append(
+      [Journal.Fact(value: ByteBuffer(string: "x"))], nowMs: 1_700_000_000_000, producer: producer)
+    let settled = WakeUp()
+    log.whenDurable(through: end) { _ in settled.signal() }
+    settled.wait()
+    if isClean { broker.stop() } else { broker.crash() }
+    try broker.directory.remove("__cluster_metadata-0")
+    let again = try TestBroker(in: broker.directory)
+    let first = try await again.send(InitProducerIdRequest(transactionalId: nil)).producerId
+    #expect(first > 5000)
+    again.stop()
+    let third = try TestBroker(in: broker.directory)
+    #expect(try await third.send(InitProducerIdRequest(transactionalId: nil)).producerId > first)
+    third.stop()
+  }
+
+  @Test(arguments: [true, false])
+  func `the journal is read whatever its directory's file says`(isClean: Bool) async throws {
+    let broker = try TestBroker()
+    let id = try await broker.create("orders")
+    if isClean { broker.stop() } else { broker.crash() }
+    try "version: 0\ntopic_id: \(Uuid(high: 5, low: 6))".write(
+      toFile: "\(broker.directory.path)/__cluster_metadata-0/partition.metadata", atomically: true, encoding: .utf8)
+    let again = try TestBroker(in: broker.directory)
+    #expect(again.broker.topics.topic(named: "orders")?.id == id)
+    again.stop()
   }
 
   @Test func `a deletion that a crash interrupted is finished`() async throws {
