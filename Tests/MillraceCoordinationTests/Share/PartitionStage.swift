@@ -84,8 +84,8 @@ struct PartitionStage {
 
   private mutating func persist(_ write: ShareStateWrite) {
     writes.append(write)
-    persisted.startOffset = write.startOffset
-    persisted.batches = persisted.batches.combined(with: write.batches, startOffset: write.startOffset)
+    if write.startOffset != -1 { persisted.startOffset = write.startOffset }
+    persisted.batches = persisted.batches.combined(with: write.batches, startOffset: persisted.startOffset)
   }
 }
 
@@ -97,6 +97,8 @@ extension AcquiredRecords {
 
 extension ShareStateBatch {
   init(_ first: Int64, _ last: Int64, _ state: ShareRecordState, _ count: Int16) {
-    self.init(firstOffset: first, lastOffset: last, state: state, deliveryCount: count)
+    self.init(
+      firstOffset: first, lastOffset: last, state: state, deliveryCount: count,
+      cause: state == .archiving ? .rejected : nil)
   }
 }

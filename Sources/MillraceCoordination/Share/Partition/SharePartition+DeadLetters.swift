@@ -38,8 +38,9 @@ extension SharePartition {
     }
     guard !batches.isEmpty else { return nil }
     var write = write(batches)
-    let count = batches.reduce(0) { $0 + Int($1.lastOffset - $1.firstOffset + 1) }
-    write.deliveryCompleteCount = Int32(clamping: runs.tally.finished + count)
+    // The start and the count may have moved on when the transaction commits: they are left to other writes.
+    write.startOffset = -1
+    write.deliveryCompleteCount = -1
     return write
   }
 

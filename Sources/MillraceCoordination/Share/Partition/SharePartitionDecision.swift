@@ -18,7 +18,9 @@ package struct SharePartitionDecision: Sendable, Equatable {
 package struct ShareStateWrite: Sendable, Equatable {
   package var stateEpoch: Int32
   package var leaderEpoch: Int32
+  /// -1: as before.
   package var startOffset: Int64
+  /// -1: not known.
   package var deliveryCompleteCount: Int32
   /// In the order of the offsets, none below the start offset. May be empty: then only the start has moved.
   package var batches: [ShareStateBatch]

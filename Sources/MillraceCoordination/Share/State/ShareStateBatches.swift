@@ -6,35 +6,52 @@
 
 extension [ShareStateBatch] {
   /// - Parameters:
-  ///   - startOffset: below it nothing is kept.
   ///   - newer: in any order, and overlapping if the writer likes.
+  ///   - startOffset: below it nothing is kept; -1 keeps all.
   func combined(with newer: [ShareStateBatch], startOffset: Int64) -> [ShareStateBatch] {
-    if newer.isEmpty { return prefixDropped(below: startOffset) }
-    if newer.count == 1 || newer.isInOrder { return merged(with: newer, startOffset) }
-    return newer.reduce(self) { $0.merged(with: [$1], startOffset) }
+    var result = self
+    result.combine(with: newer, startOffset: startOffset)
+    return result
+  }
+
+  /// Looks only at the batches that the newer ones touch.
+  mutating func combine(with newer: [ShareStateBatch], startOffset: Int64) {
+    let newer = newer.isInOrder ? newer : newer.reduce(into: []) { $0.combine(with: [$1], startOffset: -1) }
+    if let first = newer.first?.firstOffset, let last = newer.last?.lastOffset {
+      // With the neighbours, which may become one with what is between them.
+      let low = firstIndex(inOrder: { $0.lastOffset >= first - 1 })
+      let high = firstIndex(inOrder: { $0.firstOffset > last + 1 })
+      replaceSubrange(low..<high, with: Array(self[low..<high]).merged(with: newer))
+    }
+    removeOffsets(below: startOffset)
   }
 
   private var isInOrder: Bool {
     zip(self, dropFirst()).allSatisfy { $0.lastOffset < $1.firstOffset }
   }
 
-  private func prefixDropped(below startOffset: Int64) -> [ShareStateBatch] {
-    var result: [ShareStateBatch] = []
-    result.reserveCapacity(count)
-    for batch in self where batch.lastOffset >= startOffset {
-      var batch = batch
-      batch.firstOffset = Swift.max(batch.firstOffset, startOffset)
-      result.append(batch)
+  /// The first index for which the condition holds, which then holds for all after it.
+  private func firstIndex(inOrder holds: (ShareStateBatch) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if holds(self[middle]) { high = middle } else { low = middle + 1 }
     }
-    return result
+    return low
+  }
+
+  private mutating func removeOffsets(below startOffset: Int64) {
+    let kept = firstIndex(inOrder: { $0.lastOffset >= startOffset })
+    removeSubrange(..<kept)
+    if !isEmpty { self[0].firstOffset = Swift.max(self[0].firstOffset, startOffset) }
   }
 
   /// Both lists are in order and without overlaps: one walk over the two.
-  private func merged(with newer: [ShareStateBatch], _ startOffset: Int64) -> [ShareStateBatch] {
+  private func merged(with newer: [ShareStateBatch]) -> [ShareStateBatch] {
     var result: [ShareStateBatch] = []
     result.reserveCapacity(count + newer.count)
-    var olds = prefixDropped(below: startOffset)[...]
-    var news = newer.prefixDropped(below: startOffset)[...]
+    var olds = self[...]
+    var news = newer[...]
     while let old = olds.first, let new = news.first {
       if old.lastOffset < new.firstOffset {
         result.join(olds.removeFirst())
