@@ -76,6 +76,25 @@ struct InFlightRuns: Sendable, Equatable {
     return block?.runs.first { $0.phase == .available }
   }
 
+  /// The available runs that have offsets in the range, whole, in order, as many as it takes for so many records.
+  func available(in range: ClosedRange<Int64>, records: Int) -> [InFlightRun] {
+    guard tally.available > 0, let first, range.upperBound >= first.firstOffset,
+      let start = position(of: max(range.lowerBound, first.firstOffset))
+    else { return [] }
+    var found: [InFlightRun] = []
+    var left = records
+    for block in blocks[start.block...] where block.available > 0 {
+      for run in block.runs where run.phase == .available && run.lastOffset >= range.lowerBound {
+        guard run.firstOffset <= range.upperBound, left > 0 else { return found }
+        found.append(run)
+        let offsets = run.offsets.clamped(to: range)
+        left -= Int(offsets.upperBound - offsets.lowerBound + 1)
+      }
+      if let last = block.runs.last, last.lastOffset >= range.upperBound { break }
+    }
+    return found
+  }
+
   /// The runs that have offsets in the range, whole, in order, until `body` says false.
   func forEach(in range: ClosedRange<Int64>, _ body: (InFlightRun) -> Bool) {
     guard let first, range.upperBound >= first.firstOffset else { return }

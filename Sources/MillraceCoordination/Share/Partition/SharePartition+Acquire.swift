@@ -82,12 +82,8 @@ extension SharePartition {
   // MARK: Records that came back
 
   private mutating func acquireAgain(_ stretch: FetchedStretch, _ harvest: inout Harvest) {
-    guard !runs.isEmpty, stretch.offsets.lowerBound < nextOffset else { return }
-    var found: [InFlightRun] = []
-    runs.forEach(in: stretch.offsets) { run in
-      if run.phase == .available { found.append(run) }
-      return true
-    }
+    let wanted = stretch.isDeliverable ? harvest.limit - harvest.count : .max
+    let found = runs.available(in: stretch.offsets, records: wanted)
     for run in found where !harvest.isFull {
       let offsets = run.offsets.clamped(to: stretch.offsets)
       if stretch.isDeliverable {
