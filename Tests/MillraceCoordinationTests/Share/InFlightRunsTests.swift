@@ -63,5 +63,9 @@ import Testing
     #expect(expected == next)
     #expect(tally == runs.tally)
     #expect(runs.firstAvailable?.firstOffset == model.filter { $0.value == .available }.keys.min())
+    let third = (next - start) / 3
+    let range = (start + third)...max(start + third, next - third)
+    let found = runs.available(in: range, records: .max).flatMap { Array($0.offsets.clamped(to: range)) }
+    #expect(found == model.keys.filter { range.contains($0) && model[$0] == .available }.sorted())
   }
 }
