@@ -1,0 +1,78 @@
+// Why a record is in a dead-letter topic, as one value whoever wrote it. Reading is in `DeadLetter+Dialects`, writing in
+// `DeadLetter+Writing`.
+
+/// What is known about a record that could not be processed.
+///
+/// ```swift
+/// for try await record in consumer.records {
+///   guard let letter = DeadLetter(record.headers) else { continue }
+///   print(letter.topic ?? "?", letter.offset ?? -1, letter.exceptionMessage ?? letter.message ?? "no reason given")
+/// }
+/// ```
+///
+/// Nothing is certain to be there: the writers differ, and a header that makes no sense counts as missing.
+public struct DeadLetter: Sendable, Hashable {
+  /// Whose headers these are.
+  public enum Dialect: String, Sendable, CaseIterable {
+    /// `__dlq.errors.*`: Kafka's share groups (KIP-1191) and Millrace.
+    case kafka
+    /// `__streams.errors.*`: Kafka Streams (KIP-1034).
+    case streams
+    /// `__connect.errors.*`: Kafka Connect (KIP-298).
+    case connect
+    /// `kafka_dlt-*`: Spring for Apache Kafka.
+    case spring
+  }
+
+  public var dialect: Dialect
+  /// Where the record came from.
+  public var topic: String?
+  public var partition: Int32?
+  public var offset: Int64?
+  /// The record's timestamp there, in milliseconds since 1970.
+  public var timestamp: Int64?
+  /// Who could not process it: the consumer group, or the connector.
+  public var group: String?
+  /// How often a broker handed it out.
+  public var deliveryCount: Int?
+  /// How often the client tried.
+  public var attempts: Int?
+  /// Why it was given up, in a sentence.
+  public var message: String?
+  /// The type of the last error.
+  public var exceptionClass: String?
+  public var exceptionMessage: String?
+  public var stackTrace: String?
+  /// When it failed first, in milliseconds since 1970.
+  public var firstFailureTimestamp: Int64?
+  /// How often it was put back to where it came from and failed again.
+  public var replays = 0
+
+  /// A letter about a record that a consumer could not process.
+  public init(topic: String, partition: Int32, offset: Int64, group: String? = nil) {
+    dialect = .kafka
+    self.topic = topic
+    self.partition = partition
+    self.offset = offset
+    self.group = group
+  }
+
+  init(_ dialect: Dialect) {
+    self.dialect = dialect
+  }
+}
+
+extension DeadLetter {
+  /// A letter about `record`, given up after `attempts` because of `error`.
+  public init(
+    _ record: ConsumerRecord, group: String?, attempts: Int, error: any Error, firstFailureTimestamp: Int64
+  ) {
+    self.init(topic: record.topic, partition: record.partition, offset: record.offset, group: group)
+    timestamp = record.timestamp
+    self.attempts = attempts
+    exceptionClass = String(reflecting: type(of: error))
+    exceptionMessage = String(describing: error)
+    self.firstFailureTimestamp = firstFailureTimestamp
+    replays = DeadLetter.replays(in: record.headers)
+  }
+}
