@@ -175,6 +175,15 @@ public final class Consumer: Sendable {
     try await cluster.committedOffsets(of: try requireCommitter().group, partitions)
   }
 
+  /// What was handed out so far, and as whom this consumer would commit it, for a transaction.
+  var handedOut: [TopicPartition: OffsetAndMetadata] {
+    fetcher.read { $0.positions(includingHandedOut: true) }
+  }
+
+  func groupIdentity() throws(KafkaError) -> GroupIdentity {
+    try requireCommitter().currentIdentity
+  }
+
   private func requireCommitter() throws(KafkaError) -> OffsetCommitter {
     guard let committer else { throw KafkaError(.invalidArgument, "committed offsets need a group id") }
     return committer

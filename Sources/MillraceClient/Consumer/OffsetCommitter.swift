@@ -52,6 +52,8 @@ final class OffsetCommitter: Sendable {
     }
   }
 
+  var currentIdentity: GroupIdentity { state.withLock { $0.identity } }
+
   func commit(
     _ offsets: [TopicPartition: OffsetAndMetadata], until deadline: ContinuousClock.Instant? = nil
   ) async throws(KafkaError) {

@@ -38,12 +38,14 @@ extension KafkaError {
   /// The kinds of failure. More may be added.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     private enum Kind: String {
-      case broker, cancelled, closed, configuration, connectionFailed, corruptRecords, fenced, invalidArgument
+      case aborted, broker, cancelled, closed, configuration, connectionFailed, corruptRecords, fenced, invalidArgument
       case invalidResponse, noOffset, recordTooLarge, timedOut, unsupportedVersion
     }
 
     private let kind: Kind
 
+    /// The transaction that it belonged to was aborted.
+    public static let aborted = Self(kind: .aborted)
     /// The broker answered with an error code, which is in `brokerCode`.
     public static let broker = Self(kind: .broker)
     /// The task that waited for the operation was cancelled.
@@ -76,7 +78,8 @@ extension KafkaError {
     var isUsuallyRetriable: Bool {
       switch kind {
       case .connectionFailed, .timedOut, .invalidResponse: true
-      case .broker, .cancelled, .closed, .configuration, .corruptRecords, .fenced, .invalidArgument, .noOffset,
+      case .aborted, .broker, .cancelled, .closed, .configuration, .corruptRecords, .fenced, .invalidArgument,
+        .noOffset,
         .recordTooLarge, .unsupportedVersion:
         false
       }

@@ -66,6 +66,7 @@ extension Accumulator {
       where index > 0 || sealed.stamp.baseSequence != queues[queue].sent[index].baseSequence:
         // What is before it is not settled yet, or failed after this was sent: it says nothing new.
         return retry(queue, index, sealed, now: now)
+      case _ where limits.isTransactional: break
       case .outOfOrderSequenceNumber where queues[queue].hasGap,
         .unknownProducerId, .invalidProducerEpoch, .invalidProducerIdMapping:
         queues[queue].sent[index].state = .awaitingEpoch(sealed)
@@ -86,8 +87,12 @@ extension Accumulator {
     return retry(queue, index, sealed, now: now)
   }
 
+  private static let concurrentTransactionsPause = Duration.milliseconds(20)
+
   private mutating func retry(_ queue: Int, _ index: Int, _ sealed: SealedBatch, now: NIODeadline) -> Delivery? {
-    let pause = queues[queue].sent[index].backoff.next()
+    // The partition's part of the transaction before is being ended, a matter of milliseconds.
+    let isSoonOver = queues[queue].sent[index].lastError?.brokerCode == .concurrentTransactions
+    let pause = isSoonOver ? Self.concurrentTransactionsPause : queues[queue].sent[index].backoff.next()
     queues[queue].sent[index].state = .retrying(sealed, after: now + TimeAmount(pause))
     return nil
   }
@@ -107,6 +112,7 @@ extension Accumulator {
   }
 
   private mutating func finish(_ queue: Int, _ index: Int, _ result: Result<BatchPosition, KafkaError>) -> Delivery {
+    if case .failure = result { hasBrokenSequences = true }
     let batch = queues[queue].sent.remove(at: index)
     return deliver(
       queue, batch.id, count: batch.recordCount, bytes: batch.chargedBytes, batch.callers, result)
@@ -183,11 +189,14 @@ extension Accumulator {
   // MARK: The producer id
 
   private mutating func renewIdentity() {
+    // A transaction in which something is missing is aborted; what comes after that is the coordinator's to say.
+    guard !limits.isTransactional else { return }
     if case .ready(let id, let epoch) = identity { identity = .renewing(id: id, epoch: epoch) }
   }
 
   /// Whether a producer id or epoch is to be asked for now, and which one it follows.
   var identityRequest: (id: Int64, epoch: Int16)? {
+    guard !limits.isTransactional else { return nil }
     switch identity {
     case .notNeeded, .ready: return nil
     case .wanted: return active.isEmpty ? nil : (BatchHeader.noProducerId, BatchHeader.noProducerEpoch)
@@ -206,6 +215,7 @@ extension Accumulator {
   /// Takes a new producer id or epoch. All sequences begin at 0 again.
   mutating func adopt(producerId: Int64, epoch: Int16, now: NIODeadline) {
     identity = .ready(id: producerId, epoch: epoch)
+    hasBrokenSequences = false
     for queue in queues.indices {
       queues[queue].hasGap = false
       queues[queue].isEstablished = false

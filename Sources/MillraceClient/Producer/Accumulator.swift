@@ -22,6 +22,8 @@ struct Accumulator {
     var isIdempotent: Bool
     var keepsTokens: Bool
     var backoff: Backoff
+    /// Records belong to transactions: what fails is not repaired, because the whole is aborted.
+    var isTransactional = false
   }
 
   struct Topic {
@@ -80,6 +82,10 @@ struct Accumulator {
   /// Somebody waits for room or for everything: nothing lingers.
   var isUrgent = false
   var isClosed = false
+  /// Nothing may be sent to partitions that the coordinator was not told of (transaction version 1).
+  var announcesPartitions = false
+  /// A batch that was sent has failed since the producer id or epoch is the one that it is.
+  var hasBrokenSequences = false
 
   init(_ limits: Limits, seed: UInt64) {
     self.limits = limits
@@ -208,6 +214,7 @@ struct Accumulator {
   }
 
   private func next(in queue: Int, now: NIODeadline) -> PartitionQueue.Next {
+    guard !announcesPartitions || queues[queue].isAnnounced else { return .nothing }
     let allowsFresh: Bool
     switch identity {
     case .wanted: return .nothing

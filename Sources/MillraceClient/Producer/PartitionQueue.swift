@@ -22,6 +22,8 @@ struct PartitionQueue {
   var hasGap = false
   /// The broker took a batch under the current epoch, so it minds the sequences of those that follow.
   var isEstablished = false
+  /// The coordinator knows that it is part of the transaction (transaction version 1).
+  var isAnnounced = false
   /// The size of the last batch, a guess at the room that the next one needs.
   var usualBatchBytes = 0
 

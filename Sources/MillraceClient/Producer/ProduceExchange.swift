@@ -27,16 +27,19 @@ struct ProduceExchange: Sendable {
   private static let lastVersionByName: Int16 = 12
 
   var parts: [Part] = []
+  var transactionalId: String?
+  /// The newest version that goes with the version of transactions.
+  var versionLimit: Int16 = .max
 
   var payloads: [ByteBuffer] { parts.map(\.sealed.bytes) }
 
   /// Topics go by id only if all ids are known.
   var newestVersion: Int16 {
-    parts.contains { $0.topicId == .zero } ? Self.lastVersionByName : .max
+    parts.contains { $0.topicId == .zero } ? min(Self.lastVersionByName, versionLimit) : versionLimit
   }
 
   func request(version: Int16, acks: Acks, timeoutMs: Int32) -> ProduceRequest {
-    var request = ProduceRequest(acks: acks.rawValue, timeoutMs: timeoutMs)
+    var request = ProduceRequest(transactionalId: transactionalId, acks: acks.rawValue, timeoutMs: timeoutMs)
     var places: [String: Int] = [:]
     for (index, part) in parts.enumerated() {
       let place: Int

@@ -16,6 +16,7 @@ final class ProduceSender: Sendable {
     var unavailable: Set<Int32> = []
     var isFetchingMetadata = false
     var isFetchingIdentity = false
+    var isAnnouncing = false
     var metadataFetchedAt = NIODeadline.now()
     var backoff: Backoff
     var timer: Scheduled<Void>?
@@ -38,17 +39,19 @@ final class ProduceSender: Sendable {
   let configuration: ProducerConfiguration
   private let cluster: Cluster
   private let loop: any EventLoop
-  private let accumulator: Mutex<Accumulator>
+  let accumulator: Mutex<Accumulator>
   private let waiters = Mutex(Waiters())
   private let hasWaiters = Atomic<Bool>(false)
   private let isWoken = Atomic<Bool>(false)
   private let state: NIOLoopBoundBox<LoopState>
   private let onDelivery: (@Sendable (DeliveryReport) -> Void)?
+  private let transactions: TransactionSession?
 
   init(
     _ configuration: ProducerConfiguration, _ cluster: Cluster, on loop: any EventLoop,
-    onDelivery: (@Sendable (DeliveryReport) -> Void)?
+    onDelivery: (@Sendable (DeliveryReport) -> Void)?, transactions: TransactionSession? = nil
   ) {
+    self.transactions = transactions
     self.configuration = configuration
     self.cluster = cluster
     self.loop = loop
@@ -58,7 +61,8 @@ final class ProduceSender: Sendable {
       batchBytes: configuration.batchBytes, bufferBytes: configuration.bufferBytes,
       maxRequestBytes: configuration.maxRequestBytes, maxInFlight: configuration.maxInFlight,
       linger: TimeAmount(configuration.linger), deliveryTimeout: TimeAmount(configuration.deliveryTimeout),
-      isIdempotent: configuration.usesIdempotence, keepsTokens: onDelivery != nil, backoff: backoff)
+      isIdempotent: configuration.usesIdempotence, keepsTokens: onDelivery != nil, backoff: backoff,
+      isTransactional: transactions != nil)
     accumulator = Mutex(Accumulator(limits, seed: .random(in: 0 ... .max)))
     state = .makeBoxSendingValue(LoopState(backoff: backoff), eventLoop: loop)
   }
@@ -168,6 +172,10 @@ final class ProduceSender: Sendable {
       let stranded = accumulator.withLock { $0.failAll(.closed("the producer")) }
       return report(stranded)
     }
+    if let failure = transactions?.failure {
+      // The transaction will be aborted, so nothing more of it is sent.
+      report(accumulator.withLock { $0.failAll(failure) })
+    }
     for broker in brokers where !state.value.unavailable.contains(broker) {
       guard let connection = state.value.connections[broker], connection.isOpen else {
         connect(to: broker)
@@ -197,9 +205,15 @@ final class ProduceSender: Sendable {
     var exchange = ProduceExchange()
     var refused: [BatchOutcome] = []
     let level = configuration.compressionLevel.map { Int32(clamping: $0) }
+    if let transactions {
+      transactions.sends()
+      exchange.transactionalId = transactions.transactionalId
+      if transactions.version == .one { exchange.versionLimit = TransactionState.Version.lastProduceOfOne }
+    }
     for index in request.indices {
       do throws(KafkaError) {
-        let sealed = try request[index].seal(configuration.compression.codec, level: level)
+        let sealed = try request[index].seal(
+          configuration.compression.codec, level: level, isTransactional: transactions != nil)
         exchange.parts.append(ProduceExchange.Part(request[index], sealed))
       } catch {
         refused.append(
@@ -232,7 +246,10 @@ final class ProduceSender: Sendable {
 
   // MARK: Results
 
-  private func report(_ deliveries: [Delivery]) {
+  func report(_ deliveries: [Delivery]) {
+    if let transactions {
+      for case .failure(let error) in deliveries.map(\.result) { transactions.recordsFailed(error) }
+    }
     for delivery in deliveries {
       for (position, caller) in delivery.callers.waiting {
         caller.fulfil(
@@ -277,7 +294,7 @@ final class ProduceSender: Sendable {
 
   // MARK: What has to be there first
 
-  private var logger: Logger { configuration.client.logger }
+  var logger: Logger { configuration.client.logger }
 
   /// Runs `body` beside the loop, lets it change the loop's state when it is done, and looks what can be sent then.
   private func inBackground(_ body: @escaping @Sendable () async -> @Sendable (inout LoopState) -> Void) {
@@ -323,7 +340,25 @@ final class ProduceSender: Sendable {
         fetchMetadata(Set(all))
       }
     }
+    announcePartitions()
     if let identity, !state.value.isFetchingIdentity { fetchIdentity(after: identity.id, identity.epoch) }
+  }
+
+  /// Tells the coordinator which partitions the transaction has got, where it wants to know before they are written.
+  private func announcePartitions() {
+    guard let transactions, !state.value.isAnnouncing else { return }
+    let partitions = accumulator.withLock { $0.partitionsToAnnounce }
+    guard !partitions.isEmpty else { return }
+    state.value.isAnnouncing = true
+    inBackground {
+      do throws(KafkaError) {
+        try await transactions.announce(partitions)
+        self.accumulator.withLock { $0.announced(partitions) }
+      } catch {
+        self.logger.debug("partitions are not in the transaction", metadata: ["error": "\(error)"])
+      }
+      return { $0.isAnnouncing = false }
+    }
   }
 
   private func fetchMetadata(_ topics: Set<String>) {

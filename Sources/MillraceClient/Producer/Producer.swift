@@ -30,7 +30,7 @@ import NIOCore
 /// A failure that may pass is retried until ``ProducerConfiguration/deliveryTimeout``. An idempotent producer, which is
 /// the default, neither writes a record twice nor out of order by that.
 public final class Producer: Sendable {
-  private let sender: ProduceSender
+  let sender: ProduceSender
 
   /// Connects to the cluster.
   ///
@@ -41,13 +41,25 @@ public final class Producer: Sendable {
   public init(
     _ configuration: ProducerConfiguration, onDelivery: (@Sendable (DeliveryReport) -> Void)? = nil
   ) async throws(KafkaError) {
+    let (configuration, cluster) = try await Self.connect(configuration)
+    sender = ProduceSender(
+      configuration, cluster, on: configuration.client.eventLoopGroup.next(), onDelivery: onDelivery)
+  }
+
+  init(_ sender: ProduceSender) {
+    self.sender = sender
+  }
+
+  /// Connects, and returns the configuration with the event loop that all will run on.
+  static func connect(
+    _ configuration: ProducerConfiguration
+  ) async throws(KafkaError) -> (ProducerConfiguration, Cluster) {
     try configuration.check()
     // The connections share the sender's loop, so that nothing changes threads between a batch and its socket.
     let loop = configuration.client.eventLoopGroup.next()
     var configuration = configuration
     configuration.client.eventLoopGroup = loop
-    sender = ProduceSender(
-      configuration, try await Cluster.connect(configuration.client), on: loop, onDelivery: onDelivery)
+    return (configuration, try await Cluster.connect(configuration.client))
   }
 
   deinit {

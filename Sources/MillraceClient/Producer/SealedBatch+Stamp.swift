@@ -5,12 +5,13 @@ import NIOCore
 
 extension SealedBatch {
   init(
-    _ builder: consuming BatchBuilder, _ stamp: ProducerStamp, _ compression: CompressionType, level: Int32?
+    _ builder: consuming BatchBuilder, _ stamp: ProducerStamp, _ compression: CompressionType, level: Int32?,
+    isTransactional: Bool = false
   ) throws(KafkaError) {
     var builder = builder
     let fields = BatchFields(
       producerId: stamp.producerId, producerEpoch: stamp.producerEpoch, baseSequence: stamp.baseSequence,
-      compression: compression, compressionLevel: level)
+      isTransactional: isTransactional, compression: compression, compressionLevel: level)
     do throws(CompressionError) {
       self.init(bytes: ByteBuffer(bytes: try builder.build(fields)), stamp: stamp)
     } catch {
@@ -40,8 +41,12 @@ extension SealedBatch {
 
 extension OutgoingBatch {
   /// Makes the bytes to send. The builder is given up, so that its bytes need not be copied.
-  mutating func seal(_ compression: CompressionType, level: Int32?) throws(KafkaError) -> SealedBatch {
-    if let builder = builder.take() { return try SealedBatch(builder, stamp, compression, level: level) }
+  mutating func seal(
+    _ compression: CompressionType, level: Int32?, isTransactional: Bool = false
+  ) throws(KafkaError) -> SealedBatch {
+    if let builder = builder.take() {
+      return try SealedBatch(builder, stamp, compression, level: level, isTransactional: isTransactional)
+    }
     guard let sealed else { throw KafkaError(.invalidArgument, "a batch without records") }
     return sealed.stamped(stamp)
   }
