@@ -35,7 +35,7 @@ package final class Broker: Sendable {
       configuration: configuration, store: store, topics: topics, clock: clock, logger: logger)
     groups = GroupRuntime(
       config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
-      timers: timers, clock: clock, logger: logger)
+      topics: topics, timers: timers, clock: clock, logger: logger)
     housekeeping = Housekeeping(
       store: store, catalog: catalog, configuration: configuration, clock: clock, logger: logger)
     transactions = TransactionRuntime(
@@ -50,6 +50,7 @@ package final class Broker: Sendable {
   package func start() throws(CatalogError) {
     timers.start()
     try catalog.start()
+    groups.configureGroups(by: catalog)
     if let topic = topics.topic(named: GroupRuntime.topicName) { groups.adopt(topic, isNew: false) }
     groups.expireOffsetsRegularly()
     housekeeping.start()

@@ -97,6 +97,10 @@ package struct BrokerConfiguration: Sendable {
   package let groupInitialRebalanceDelayMs: Int32
   /// `group.max.size`
   package let groupMaxSize: Int32
+  /// `group.consumer.…`
+  package let consumerGroups: ConsumerGroupConfig
+  /// `group.coordinator.rebalance.protocols` has the consumer protocol.
+  package let servesConsumerProtocol: Bool
   /// `offsets.topic.num.partitions`
   package let offsetsTopicPartitionCount: Int32
   /// `offsets.topic.segment.bytes`
@@ -180,6 +184,8 @@ package struct BrokerConfiguration: Sendable {
     groupMaxSessionTimeoutMs = reader.int32("group.max.session.timeout.ms")
     groupInitialRebalanceDelayMs = reader.int32("group.initial.rebalance.delay.ms")
     groupMaxSize = reader.int32("group.max.size")
+    consumerGroups = reader.consumerGroups()
+    servesConsumerProtocol = reader.list("group.coordinator.rebalance.protocols").contains("consumer")
     offsetsTopicPartitionCount = reader.int32("offsets.topic.num.partitions")
     offsetsTopicSegmentBytes = reader.int32("offsets.topic.segment.bytes")
     offsetMetadataMaxBytes = reader.int32("offset.metadata.max.bytes")
@@ -219,6 +225,26 @@ extension ConfigurationReader {
     return older
   }
 
+  fileprivate mutating func consumerGroups() -> ConsumerGroupConfig {
+    var config = ConsumerGroupConfig()
+    config.timeouts = .init(
+      sessionTimeoutMs: int32("group.consumer.session.timeout.ms"),
+      heartbeatIntervalMs: int32("group.consumer.heartbeat.interval.ms"))
+    config.maxSize = int32("group.consumer.max.size")
+    config.assignors = list("group.consumer.assignors").compactMap { Assignor(rawValue: $0) }
+    config.migrationPolicy =
+      MigrationPolicy(rawValue: (text("group.consumer.migration.policy") ?? "").lowercased()) ?? .bidirectional
+    config.patternRefreshIntervalMs = Int64(int32("group.consumer.regex.refresh.interval.ms"))
+    return config
+  }
+
+  /// `least` ≤ `value` ≤ `most`
+  fileprivate mutating func checkBounds(_ value: String, least: String, most: String) {
+    if integer(most) < integer(least) { reject(most, "\(most) has to be at least \(least).") }
+    if integer(value) < integer(least) { reject(value, "\(value) has to be at least \(least).") }
+    if integer(value) > integer(most) { reject(value, "\(value) has to be at most \(most).") }
+  }
+
   fileprivate mutating func connectionOverrides() -> [String: Int] {
     let key = "max.connections.per.ip.overrides"
     var overrides: [String: Int] = [:]
@@ -250,6 +276,15 @@ extension ConfigurationReader {
     if integer("group.min.session.timeout.ms") > integer("group.max.session.timeout.ms") {
       reject(
         "group.min.session.timeout.ms", "group.min.session.timeout.ms has to be at most group.max.session.timeout.ms.")
+    }
+    for key in ["session.timeout.ms", "heartbeat.interval.ms"] {
+      checkBounds(
+        "group.consumer.\(key)", least: "group.consumer.min.\(key)", most: "group.consumer.max.\(key)")
+    }
+    if integer("group.consumer.heartbeat.interval.ms") >= integer("group.consumer.session.timeout.ms") {
+      reject(
+        "group.consumer.heartbeat.interval.ms",
+        "group.consumer.heartbeat.interval.ms has to be less than group.consumer.session.timeout.ms.")
     }
     if let conflict = TopicConfiguration(defaults: ConfigResolver(started: started)).conflict {
       reject("log.cleaner.min.compaction.lag.ms", "log.cleaner: \(conflict.message)")

@@ -30,6 +30,7 @@ package final class CatalogRuntime: Sendable {
     /// Producer ids that were journaled and not given out.
     var producerIds: Range<Int64> = 0..<0
     var onTopicRemoved: [@Sendable (CatalogTopic) -> Void] = []
+    var onGroupConfigured: [@Sendable (String) -> Void] = []
     var snapshots = Snapshots()
   }
 
@@ -61,6 +62,23 @@ package final class CatalogRuntime: Sendable {
   /// Calls `body` after a topic was deleted, on any thread. Register before `start`.
   package func onTopicRemoved(_ body: @escaping @Sendable (CatalogTopic) -> Void) {
     state.withLock { $0.onTopicRemoved.append(body) }
+  }
+
+  /// Calls `body` with the name of a group whose configs have changed, on any thread. Register before `start`.
+  func onGroupConfigured(_ body: @escaping @Sendable (String) -> Void) {
+    state.withLock { $0.onGroupConfigured.append(body) }
+  }
+
+  /// Groups with configs of their own.
+  var configuredGroups: [String] { state.withLock { $0.catalog.configuredGroups } }
+
+  /// The time-outs of such a group; nil if it has none of its own.
+  func consumerTimeouts(of groupId: String) -> ConsumerGroupConfig.Timeouts? {
+    state.withLock { state in
+      state.catalog.configs[ConfigResource(.group, groupId)].map {
+        state.catalog.resolver.consumerTimeouts(overrides: $0)
+      }
+    }
   }
 
   // MARK: Deciding
@@ -118,6 +136,9 @@ package final class CatalogRuntime: Sendable {
   /// The level of the feature transaction.version.
   package var transactionVersion: Int16 { state.withLock { $0.catalog.transactionVersion } }
 
+  /// The level of the feature group.version.
+  var groupVersion: Int16 { state.withLock { $0.catalog.groupVersion } }
+
   /// `transaction.partition.verification.enable`
   package var verifiesTransactionPartitions: Bool { state.withLock { $0.catalog.verifiesTransactionPartitions } }
 
@@ -147,6 +168,8 @@ package final class CatalogRuntime: Sendable {
   struct Effects {
     var removed: [(topic: CatalogTopic, partitions: [Partition])] = []
     var observers: [@Sendable (CatalogTopic) -> Void] = []
+    var configuredGroups: [String] = []
+    var groupObservers: [@Sendable (String) -> Void] = []
   }
 
   /// Appends the facts as one batch and applies them. Work for the disk is handed to the worker, and to `outstanding`.
@@ -182,6 +205,7 @@ package final class CatalogRuntime: Sendable {
           guard let topic = state.catalog.topic(id: id) else { continue }
           for partition in partitions { partition.leaderEpoch = state.catalog.leaderEpoch(topic, Int(partition.index)) }
         }
+      case .groupConfigs(let name): effects.configuredGroups.append(name)
       case .none, .features: break
       }
     }
@@ -197,6 +221,7 @@ package final class CatalogRuntime: Sendable {
     configured.subtract(grown)
     if !configured.isEmpty { configure(configured, &state, outstanding) }
     effects.observers = effects.removed.isEmpty ? [] : state.onTopicRemoved
+    effects.groupObservers = effects.configuredGroups.isEmpty ? [] : state.onGroupConfigured
     submitSnapshotIfDue(&state)
     return effects
   }
@@ -216,6 +241,9 @@ package final class CatalogRuntime: Sendable {
       topics.remove(id: topic.id)
       for partition in partitions { partition.wakeWaiters() }
       for observer in effects.observers { observer(topic) }
+    }
+    for name in effects.configuredGroups {
+      for observer in effects.groupObservers { observer(name) }
     }
   }
 }

@@ -27,8 +27,8 @@ extension GroupRuntime {
     _ request: LeaveGroupRequest, version: Int16, _ answer: @escaping @Sendable (LeaveGroupResponse) -> Void
   ) {
     guard let shard = shard(for: request.groupId) else { return answer(LeaveGroupResponse(refusing: .notCoordinator)) }
-    shard.decide { shard, now in
-      shard.leave(request, version: version, now: now)
+    shard.decide { [topics] shard, now in
+      shard.leave(request, version: version, topics: topics.image, now: now)
     } then: { outcome in
       answer(outcome.recover { LeaveGroupResponse(refusing: $0) })
     }

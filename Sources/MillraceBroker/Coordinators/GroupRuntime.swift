@@ -13,7 +13,7 @@ import Synchronization
 package final class GroupRuntime: Sendable {
   package static let topicName = TopicName.consumerOffsets
 
-  private let config: GroupConfig
+  let topics: TopicTable
   /// `offsets.retention.check.interval.ms`
   let expiryIntervalMs: Int64
   let timers: Timers
@@ -22,18 +22,23 @@ package final class GroupRuntime: Sendable {
   /// When the runtime was made, and what is known since of the wall clock; see `+Expiry`.
   let start: Moment
   let trust = Mutex<WallClockTrust?>(nil)
-  private let coordinated = Mutex(Coordinated())
+  let coordinated: Mutex<Coordinated>
+  /// Matches regular expressions with topics.
+  private let patternWorker = OnDemandWorker(name: "millrace-patterns")
 
-  private struct Coordinated {
+  struct Coordinated {
+    var config: GroupConfig
     var topicId: Uuid?
     /// By partition; empty until the topic exists. The count never changes afterwards: it decides where a group lives.
     var shards: [GroupRuntimeShard] = []
   }
 
   package init(
-    config: GroupConfig, expiryIntervalMs: Int64, timers: Timers, clock: any BrokerClock, logger: Logger
+    config: GroupConfig, expiryIntervalMs: Int64, topics: TopicTable, timers: Timers, clock: any BrokerClock,
+    logger: Logger
   ) {
-    self.config = config
+    self.topics = topics
+    coordinated = Mutex(Coordinated(config: config))
     self.expiryIntervalMs = expiryIntervalMs
     self.timers = timers
     self.logger = logger
@@ -49,8 +54,8 @@ package final class GroupRuntime: Sendable {
       coordinated.topicId = topic.id
       coordinated.shards = topic.partitions.map {
         GroupRuntimeShard(
-          journal: Journal(log: $0.log, leaderEpoch: $0.leaderEpoch), config: config, timers: timers, time: time,
-          logger: logger)
+          journal: Journal(log: $0.log, leaderEpoch: $0.leaderEpoch), config: coordinated.config, topics: topics,
+          patternWorker: patternWorker, timers: timers, time: time, logger: logger)
       }
       if isNew { for shard in coordinated.shards { shard.beginEmpty() } }
       return coordinated.shards
@@ -63,7 +68,12 @@ package final class GroupRuntime: Sendable {
 
   /// Lets go of the offsets of topics that the catalog deletes, once it is certain that they are deleted: were the
   /// broker to crash before, it would come back with the topic and without its offsets.
+  ///
+  /// The configs of groups are taken over as they change.
   func follow(_ catalog: CatalogRuntime) {
+    catalog.onGroupConfigured { [weak self, weak catalog] groupId in
+      if let catalog { self?.configure(groupId, by: catalog) }
+    }
     catalog.onTopicRemoved { [weak self, weak catalog] topic in
       catalog?.answer { _ in
       } done: { [weak self] result in
@@ -76,7 +86,7 @@ package final class GroupRuntime: Sendable {
   package func topicRemoved(named name: String, id: Uuid) {
     let orphaned = coordinated.withLock { coordinated -> [GroupRuntimeShard]? in
       guard coordinated.topicId == id else { return nil }
-      defer { coordinated = Coordinated() }
+      defer { coordinated = Coordinated(config: coordinated.config) }
       return coordinated.shards
     }
     if let orphaned {
@@ -122,5 +132,6 @@ extension GroupConfig {
     maxSize = configuration.groupMaxSize
     offsetMetadataMaxBytes = configuration.offsetMetadataMaxBytes
     offsetsRetentionMs = configuration.offsetsRetentionMs
+    consumer = configuration.consumerGroups
   }
 }

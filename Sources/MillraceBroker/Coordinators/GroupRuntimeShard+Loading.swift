@@ -54,7 +54,8 @@ extension GroupRuntimeShard {
     logger.debug(
       "loaded groups",
       metadata: [
-        "partition": "\(journal.log.id)", "groups": "\(shard.classicGroups.count)", "records": "\(recordCount)",
+        "partition": "\(journal.log.id)", "groups": "\(shard.classicGroups.count + shard.consumerGroups.count)",
+        "records": "\(recordCount)",
         "ms": "\(time.now().uptimeMs - began.uptimeMs)",
       ])
   }
@@ -63,7 +64,10 @@ extension GroupRuntimeShard {
   private func begin(_ loaded: GroupShard, _ newestMs: Int64?, _ incarnation: UInt64) {
     let effects = state.withLock { state -> Effects? in
       guard state.incarnation == incarnation, state.phase == .loading else { return nil }
+      // Configs may have changed meanwhile.
+      let config = state.shard.config
       state.shard = loaded
+      state.shard.config = config
       state.newestLoadedMs = newestMs
       state.phase = .serving
       state.journalEnd = journal.log.offsets.logEndOffset
@@ -102,6 +106,17 @@ extension GroupRuntimeShard {
       logger.info("group is empty", metadata: ["group": "\(groupId)", "generation": "\(generation)"])
     case .deleted(let groupId):
       logger.info("group is deleted", metadata: ["group": "\(groupId)"])
+    case .epochBumped(let groupId, let epoch, let reason):
+      logger.info(
+        "group has a new epoch", metadata: ["group": "\(groupId)", "epoch": "\(epoch)", "reason": "\(reason)"])
+    case .removed(let groupId, let memberId, let reason):
+      logger.info(
+        "member is removed from its group",
+        metadata: ["group": "\(groupId)", "member": "\(memberId)", "reason": "\(reason)"])
+    case .upgraded(let groupId):
+      logger.info("classic group becomes a consumer group", metadata: ["group": "\(groupId)"])
+    case .downgraded(let groupId):
+      logger.info("consumer group becomes a classic group", metadata: ["group": "\(groupId)"])
     }
   }
 }

@@ -37,13 +37,20 @@ final class GroupRuntimeShard: Sendable {
   }
 
   let journal: Journal
+  let topics: TopicTable
+  let patternWorker: OnDemandWorker
   let timers: Timers
   let time: GroupTime
   let logger: Logger
   let state: Mutex<State>
 
-  init(journal: Journal, config: GroupConfig, timers: Timers, time: GroupTime, logger: Logger) {
+  init(
+    journal: Journal, config: GroupConfig, topics: TopicTable, patternWorker: OnDemandWorker, timers: Timers,
+    time: GroupTime, logger: Logger
+  ) {
     self.journal = journal
+    self.topics = topics
+    self.patternWorker = patternWorker
     self.timers = timers
     self.time = time
     self.logger = logger
@@ -88,7 +95,7 @@ final class GroupRuntimeShard: Sendable {
       let ticket = JoinTicket(id: state.lastTicket)
       state.joins[ticket] = answer
       let now = time.now()
-      let decision = state.shard.join(request, from: caller, ticket: ticket, now: now)
+      let decision = state.shard.join(request, from: caller, ticket: ticket, topics: topics.image, now: now)
       return perform(decision, now, &state)
     }
     complete(effects)
@@ -103,7 +110,7 @@ final class GroupRuntimeShard: Sendable {
       let ticket = SyncTicket(id: state.lastTicket)
       state.syncs[ticket] = answer
       let now = time.now()
-      let decision = state.shard.sync(request, ticket: ticket, now: now)
+      let decision = state.shard.sync(request, ticket: ticket, topics: topics.image, now: now)
       return perform(decision, now, &state)
     }
     complete(effects)
@@ -130,7 +137,7 @@ final class GroupRuntimeShard: Sendable {
     let effects = state.withLock { state -> Effects? in
       guard state.incarnation == incarnation, state.phase.refusal == nil else { return nil }
       let now = time.now()
-      return perform(state.shard.timerFired(timer, now: now), now, &state)
+      return perform(state.shard.timerFired(timer, topics: topics.image, now: now), now, &state)
     }
     if let effects { complete(effects) }
   }
@@ -143,6 +150,7 @@ final class GroupRuntimeShard: Sendable {
     var incarnation: UInt64 = 0
     var alarms: [GroupTimer] = []
     var notices: [GroupNotice] = []
+    var patternQueries: [PatternQuery] = []
     var now = Moment(wallMs: 0, uptimeMs: 0)
     /// To call when the journal is durable through `through`, or has failed.
     var answers: [(send: @Sendable () -> Void, fail: @Sendable (ErrorCode) -> Void)] = []
@@ -172,6 +180,7 @@ final class GroupRuntimeShard: Sendable {
         effects.add({ send(response) }, onFailure: { send(SyncGroupResponse(refusing: $0)) })
       }
     }
+    effects.patternQueries = decision.patternQueries
     guard !decision.records.isEmpty else { return effects }
     do {
       state.journalEnd = try append(decision.records, nowMs: now.wallMs, producer)
@@ -212,6 +221,7 @@ final class GroupRuntimeShard: Sendable {
       return reloadSoon()
     }
     for notice in effects.notices { log(notice) }
+    for query in effects.patternQueries { match(query, effects.incarnation) }
     for alarm in effects.alarms {
       timers.schedule(after: .milliseconds(max(0, alarm.deadlineMs - effects.now.uptimeMs))) {
         [weak self, incarnation = effects.incarnation] in self?.timerFired(alarm, incarnation)

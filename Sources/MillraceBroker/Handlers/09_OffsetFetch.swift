@@ -23,6 +23,8 @@ struct OffsetFetchHandler: Handler {
       let (known, unknown) = context.version >= 10 ? Self.resolve(asked, context.broker.topics) : (asked, [])
       context.broker.groups.fetchOffsets(known, requireStable: request.requireStable) { outcome in
         switch outcome {
+        case .success(let answer) where answer.errorCode != ErrorCode.none.rawValue:
+          gathering.put(answer, at: index)
         case .success(var answer):
           answer.topics += unknown
           if context.version >= 10 { answer.addTopicIds(context.broker.topics) }

@@ -81,7 +81,13 @@ struct DescribeConfigsHandler: Handler {
       return BrokerConfigs.all.map { (catalog.resolver.broker($0), $0.update == .readOnly) }
     case .brokerLogger:
       throw CatalogError(.invalidRequest, "This broker's log levels are not configs.")
-    case .clientMetrics, .group:
+    case .group:
+      if asked.resourceName.isEmpty {
+        throw CatalogError(.invalidRequest, "A group's configs cannot be read without its name.")
+      }
+      let overrides = catalog.configs[ConfigResource(.group, asked.resourceName)] ?? [:]
+      return GroupConfigs.all.map { (catalog.resolver.group($0, overrides: overrides), false) }
+    case .clientMetrics:
       // None can be set, and a client that lists them should get that answer.
       return []
     case nil:

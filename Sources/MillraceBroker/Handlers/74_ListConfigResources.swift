@@ -25,6 +25,7 @@ struct ListConfigResourcesHandler: Handler {
       }
       add(.topic, catalog.topics.values.map(\.name).sorted())
       add(.broker, [String(catalog.settings.nodeId)])
+      add(.group, catalog.configuredGroups)
       return resources
     } done: { result in
       switch result {

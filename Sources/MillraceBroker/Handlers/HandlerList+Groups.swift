@@ -7,6 +7,7 @@ extension Dispatcher {
       Route(JoinGroupHandler.self), Route(HeartbeatHandler.self), Route(LeaveGroupHandler.self),
       Route(SyncGroupHandler.self), Route(DescribeGroupsHandler.self), Route(ListGroupsHandler.self),
       Route(DeleteGroupsHandler.self), Route(OffsetDeleteHandler.self),
+      Route(ConsumerGroupHeartbeatHandler.self), Route(ConsumerGroupDescribeHandler.self),
     ]
   }
 }

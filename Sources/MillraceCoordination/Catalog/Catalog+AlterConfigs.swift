@@ -101,7 +101,10 @@ extension Catalog {
     case .clientMetrics:
       throw CatalogError(.invalidRequest, "This broker takes no client metrics, so there is nothing to configure.")
     case .group:
-      throw CatalogError(.invalidRequest, "This broker has no configs for single groups.")
+      guard !name.isEmpty, name.utf8.count <= Self.maxValueLength else {
+        throw CatalogError(.invalidRequest, "A group's configs cannot be changed without a name that a group can have.")
+      }
+      return ConfigResource(.group, name)
     case nil:
       throw CatalogError(.invalidRequest, "Resource type \(type) is not known.")
     }
@@ -150,6 +153,7 @@ extension Catalog {
   ) throws(CatalogError) -> [MetadataRecord] {
     switch resource.kind {
     case .topic: try validate(topicOverrides: after, changed: changed, topic: resource.name)
+    case .group: try validate(groupConfigs: after, changed: changed)
     default: try validate(brokerConfigs: after, changed: changed, isDefault: resource.name.isEmpty)
     }
     let before = configs[resource] ?? [:]
@@ -193,6 +197,17 @@ extension Catalog {
     if let conflict = TopicConfiguration(defaults: after).conflict { throw CatalogError(conflict) }
   }
 
+  private func validate(groupConfigs values: [String: String], changed: [String]) throws(CatalogError) {
+    for name in changed {
+      guard let text = values[name] else { continue }
+      guard let definition = GroupConfigs.definition(name) else {
+        throw CatalogError(ConfigError.unknown(name: name, of: "group"))
+      }
+      try check(definition, text)
+    }
+    if let objection = resolver.objection(toGroupConfigs: values) { throw CatalogError(objection) }
+  }
+
   private func check(_ definition: ConfigDefinition, _ text: String) throws(CatalogError) {
     guard text.utf8.count <= Self.maxValueLength else {
       throw CatalogError(ConfigError.tooLong(name: definition.name, limit: Self.maxValueLength))
@@ -201,11 +216,16 @@ extension Catalog {
   }
 
   private func definition(_ name: String, for resource: ConfigResource) -> ConfigDefinition? {
-    resource.kind == .topic ? TopicConfigs.definition(name) : BrokerConfigs.definition(name)
+    switch resource.kind {
+    case .topic: TopicConfigs.definition(name)
+    case .group: GroupConfigs.definition(name)
+    case .broker, .brokerLogger, .clientMetrics: BrokerConfigs.definition(name)
+    }
   }
 
   private func unknown(_ name: String, for resource: ConfigResource) -> CatalogError {
     if resource.kind == .topic { return CatalogError(ConfigError.unknown(name: name, of: "topic")) }
+    if resource.kind == .group { return CatalogError(ConfigError.unknown(name: name, of: "group")) }
     if let reason = BrokerConfigs.unsupportedReason(name) {
       return CatalogError(ConfigError.unsupported(name: name, reason: reason))
     }

@@ -20,6 +20,8 @@ extension Catalog {
       let transactions = FeatureLevelRecord(
         name: TransactionVersion.featureName, featureLevel: TransactionVersion.latest)
       records.append(.featureLevel(transactions))
+      let groups = FeatureLevelRecord(name: GroupVersion.featureName, featureLevel: GroupVersion.latest)
+      records.append(.featureLevel(groups))
     }
     if let last = registration, !wasCleanlyStopped {
       records.append(.fenceBroker(FenceBrokerRecord(id: settings.nodeId, epoch: last.brokerEpoch)))

@@ -59,6 +59,9 @@ package struct Catalog: Sendable, Equatable {
     return configuration
   }
 
+  /// Groups with configs of their own, by name.
+  package var configuredGroups: [String] { configs.keys.filter { $0.kind == .group }.map(\.name).sorted() }
+
   /// An existing topic whose name is the same but for '.' and '_'.
   func collision(with name: String) -> String? {
     TopicName.collisionForm(name).flatMap { namesByCollisionForm[$0]?.subtracting([name]).min() }
@@ -151,7 +154,8 @@ package struct Catalog: Sendable, Equatable {
       producerIdExpirationMs = resolver.producerIdExpirationMs
       verifiesTransactionPartitions = resolver.verifiesTransactionPartitions
       return .brokerConfigs
-    case .brokerLogger, .clientMetrics, .group: return .none
+    case .group: return .groupConfigs(resource.name)
+    case .brokerLogger, .clientMetrics: return .none
     }
   }
 }
@@ -164,6 +168,8 @@ package enum CatalogChange: Sendable, Equatable {
   case topicRemoved(CatalogTopic)
   case topicConfigs(Uuid)
   case brokerConfigs
+  /// Of the group with this name.
+  case groupConfigs(String)
   case leaderEpochs
   case features
 }

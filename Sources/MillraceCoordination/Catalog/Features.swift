@@ -1,6 +1,7 @@
 // The features of the cluster (KIP-584), which tools show and UpdateFeatures moves between their levels:
 //
 //   metadata.version      which metadata records may be written; levels and names are Kafka's, 3.3-IV3 to 4.2-IV1
+//   group.version         1: the consumer protocol (KIP-848)
 //   transaction.version   1: tagged fields in transaction records, 2: an epoch for every transaction (KIP-890)
 
 import MillraceProtocol
@@ -24,6 +25,14 @@ package enum MetadataVersion {
   ]
 }
 
+package enum GroupVersion {
+  package static let featureName = "group.version"
+  package static let latest: Int16 = 1
+  package static let range: ClosedRange<Int16> = 0...latest
+  /// The level from which on there are groups of the consumer protocol.
+  package static let consumerProtocol: Int16 = 1
+}
+
 /// What ApiVersions says of features.
 package struct FeatureSummary: Sendable, Equatable {
   package var supported: [ApiVersionsResponse.SupportedFeatureKey]
@@ -34,11 +43,15 @@ package struct FeatureSummary: Sendable, Equatable {
 extension Catalog {
   package static let supportedFeatures: [String: ClosedRange<Int16>] = [
     MetadataVersion.featureName: MetadataVersion.minimum...MetadataVersion.latest,
+    GroupVersion.featureName: GroupVersion.range,
     TransactionVersion.featureName: TransactionVersion.range,
   ]
 
   /// The level of the feature transaction.version; 0 in a cluster that is older than the feature.
   package var transactionVersion: Int16 { featureLevels[TransactionVersion.featureName] ?? 0 }
+
+  /// The level of the feature group.version; 0 in a cluster that is older than the feature.
+  package var groupVersion: Int16 { featureLevels[GroupVersion.featureName] ?? 0 }
 
   package var features: FeatureSummary {
     let supported = Self.supportedFeatures.sorted { $0.key < $1.key }.map { name, range in

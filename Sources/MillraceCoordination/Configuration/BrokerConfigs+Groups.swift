@@ -46,12 +46,16 @@ extension BrokerConfigs {
       "group.consumer.max.size", .int, "2147483647", .atLeast(1), .medium,
       "How many members a consumer group may have."),
     fixed(
-      "group.consumer.assignors", .list, "uniform,range", .distinct(emptyAllowed: false), .medium,
+      "group.consumer.assignors", .list, "uniform,range", .subset(of: ["uniform", "range"], emptyAllowed: false),
+      .medium,
       "The assignors on the broker's side, the default first."),
     fixed(
       "group.consumer.migration.policy", .string, "bidirectional",
       .oneOfIgnoringCase(["bidirectional", "upgrade", "downgrade", "disabled"]), .medium,
       "Whether a group may change between the classic and the consumer protocol while it runs."),
+    fixed(
+      "group.consumer.regex.refresh.interval.ms", .int, "600000", .atLeast(10_000), .medium,
+      "How often the regular expressions that consumer groups subscribe to are matched with all topics anew."),
     fixed(
       "offsets.topic.num.partitions", .int, "50", .atLeast(1), .high,
       "The partitions of __consumer_offsets; fixed once the topic is there."),

@@ -13,6 +13,8 @@ package struct GroupConfig: Sendable, Equatable {
   package var offsetMetadataMaxBytes: Int32 = 4_096
   /// `offsets.retention.minutes`, in milliseconds
   package var offsetsRetentionMs: Int64 = 7 * 24 * 60 * 60_000
+  /// `group.consumer.…`
+  package var consumer = ConsumerGroupConfig()
 
   /// How long a new member's first JoinGroup may stay parked. It cannot heartbeat yet and a dead connection goes
   /// unnoticed meanwhile, so the join itself expires; a live client joins again. Not configurable in Kafka either.

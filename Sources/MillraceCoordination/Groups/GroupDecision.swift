@@ -12,6 +12,8 @@ package struct GroupDecision: Sendable {
   package var timers: [GroupTimer] = []
   /// What an operator may want to read in the log.
   package var notices: [GroupNotice] = []
+  /// Regular expressions to match with all topics, elsewhere; `GroupShard.patternsMatched` is told what came of it.
+  package var patternQueries: [PatternQuery] = []
 
   package init() {}
 }
@@ -42,6 +44,11 @@ package struct GroupTimer: Hashable, Sendable {
     case join
     /// The end of the wait for SyncGroup requests.
     case sync
+    /// The end of the wait for a member of a consumer group to give up partitions.
+    case revocation(memberId: String)
+    /// The end of the wait for a classic member of a consumer group to join again, or to fetch its assignment.
+    case memberJoin(memberId: String)
+    case memberSync(memberId: String)
   }
 
   package var groupId: String
@@ -61,4 +68,8 @@ package enum GroupNotice: Sendable, Equatable {
   case stable(groupId: String, generation: Int32)
   case empty(groupId: String, generation: Int32)
   case deleted(groupId: String)
+  case epochBumped(groupId: String, epoch: Int32, reason: String)
+  case removed(groupId: String, memberId: String, reason: String)
+  case upgraded(groupId: String)
+  case downgraded(groupId: String)
 }

@@ -1,10 +1,11 @@
 // The facts that the group coordinator journals in __consumer_offsets, as Kafka 4.2 writes them.
 //
-//   key    [type: Int16][the key message]       type 0 or 1: a committed offset, 2: a classic group
+//   key    [type: Int16][the key message]       type 0 or 1: a committed offset, 2: a classic group, 3 to 8 and 16: a
+//                                               consumer group (KIP-848)
 //   value  [version: Int16][the value message]  or null, a tombstone
 //
-// Types that this coordinator does not keep (consumer, share and streams groups) decode to nothing, so a log that
-// another broker wrote replays; their records stay in the log.
+// Types that this coordinator does not keep (share and streams groups) decode to nothing, so a log that another broker
+// wrote replays; their records stay in the log.
 
 import MillraceProtocol
 import NIOCore
@@ -12,6 +13,15 @@ import NIOCore
 package enum GroupRecord: Sendable, Equatable {
   case group(GroupMetadataKey, GroupMetadataValue?)
   case offset(OffsetCommitKey, OffsetCommitValue?)
+  /// A consumer group's epoch.
+  case consumerGroup(ConsumerGroupMetadataKey, ConsumerGroupMetadataValue?)
+  /// The topics of a consumer group, as Kafka before 4.0 remembered them.
+  case consumerPartitions(ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue?)
+  case consumerMember(ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue?)
+  case targetAssignmentEpoch(ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue?)
+  case targetAssignment(ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue?)
+  case currentAssignment(ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue?)
+  case regularExpression(ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue?)
 }
 
 package enum GroupRecordError: Error, Equatable {
@@ -53,7 +63,23 @@ extension GroupRecord {
           return try Self.bytes(version, value, version)
         }
       )
+    case .consumerGroup(let key, let value): try Self.bytes(key, value)
+    case .consumerPartitions(let key, let value): try Self.bytes(key, value)
+    case .consumerMember(let key, let value): try Self.bytes(key, value)
+    case .targetAssignmentEpoch(let key, let value): try Self.bytes(key, value)
+    case .targetAssignment(let key, let value): try Self.bytes(key, value)
+    case .currentAssignment(let key, let value): try Self.bytes(key, value)
+    case .regularExpression(let key, let value): try Self.bytes(key, value)
     }
+  }
+
+  /// Of the types whose number is in the data, and that have had one version so far.
+  private static func bytes<Key: RecordMessage>(
+    _ key: Key, _ value: (some RecordMessage)?
+  ) throws(ProtocolError) -> (key: ByteBuffer, value: ByteBuffer?) {
+    var bytes: ByteBuffer?
+    if let value { bytes = try Self.bytes(0, value, 0) }
+    return (try Self.bytes(Key.apiKey, key, 0), bytes)
   }
 
   private static func bytes(_ prefix: Int16, _ message: some Message, _ version: Int16) throws(ProtocolError)
@@ -74,6 +100,20 @@ extension GroupRecord {
       return .offset(try message(key, version: 0), try self.value(value, type: type))
     case KeyType.group:
       return .group(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupMetadataKey.apiKey:
+      return .consumerGroup(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupPartitionMetadataKey.apiKey:
+      return .consumerPartitions(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupMemberMetadataKey.apiKey:
+      return .consumerMember(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupTargetAssignmentMetadataKey.apiKey:
+      return .targetAssignmentEpoch(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupTargetAssignmentMemberKey.apiKey:
+      return .targetAssignment(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupCurrentMemberAssignmentKey.apiKey:
+      return .currentAssignment(try message(key, version: 0), try self.value(value, type: type))
+    case ConsumerGroupRegularExpressionKey.apiKey:
+      return .regularExpression(try message(key, version: 0), try self.value(value, type: type))
     default:
       return nil
     }

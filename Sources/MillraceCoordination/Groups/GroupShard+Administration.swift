@@ -3,22 +3,30 @@
 import MillraceProtocol
 
 extension GroupShard {
-  /// Groups that do not exist are "Dead"; from v6 on they are also an error (KIP-1043).
+  /// Classic groups that do not exist are "Dead"; from v6 on they are also an error (KIP-1043).
   package func describe(_ groupId: String, version: Int16) -> DescribeGroupsResponse.DescribedGroup {
     if let group = classicGroups[groupId] { return group.described() }
+    let reason =
+      consumerGroups[groupId] == nil ? "Group \(groupId) not found." : "Group \(groupId) is not a classic group."
     return DescribeGroupsResponse.DescribedGroup(
       errorCode: (version >= 6 ? ErrorCode.groupIdNotFound : .none).rawValue,
-      errorMessage: version >= 6 ? "Group \(groupId) not found." : nil, groupId: groupId, groupState: "Dead")
+      errorMessage: version >= 6 ? reason : nil, groupId: groupId, groupState: "Dead")
   }
 
   /// An empty filter lets everything pass (KIP-518, KIP-848).
   package func list(states: [String], types: [String]) -> [ListGroupsResponse.ListedGroup] {
-    guard types.isEmpty || types.contains(where: { $0.lowercased() == ClassicGroup.typeName }) else { return [] }
-    let wanted = Set(states.map { $0.lowercased().filter { !$0.isWhitespace } })
-    return classicGroups.values
-      .filter { wanted.isEmpty || wanted.contains($0.state.rawValue.lowercased()) }
-      .sorted { $0.groupId < $1.groupId }
-      .map { $0.listed() }
+    let wantedTypes = Set(types.map { $0.lowercased() })
+    let wantedStates = Set(states.map { $0.lowercased().filter { !$0.isWhitespace } })
+    func isWanted(_ type: String) -> Bool { wantedTypes.isEmpty || wantedTypes.contains(type) }
+    func isWanted(state: String) -> Bool { wantedStates.isEmpty || wantedStates.contains(state.lowercased()) }
+    var listed: [ListGroupsResponse.ListedGroup] = []
+    if isWanted(ClassicGroup.typeName) {
+      for group in classicGroups.values where isWanted(state: group.state.rawValue) { listed.append(group.listed()) }
+    }
+    if isWanted(ConsumerGroup.typeName) {
+      for group in consumerGroups.values where isWanted(state: group.state.rawValue) { listed.append(group.listed()) }
+    }
+    return listed.sorted { $0.groupId < $1.groupId }
   }
 
   /// One result for each id, in their order.
@@ -26,10 +34,10 @@ extension GroupShard {
     var decision = GroupDecision()
     let results = groupIds.map { groupId in
       let error: ErrorCode
-      switch classicGroups[groupId]?.state {
+      switch isEmpty(groupId) {
       case nil:
         error = .groupIdNotFound
-      case .empty:
+      case true?:
         for (topic, partitions) in offsets.sortedPartitions(of: groupId) {
           for (partition, _) in partitions {
             journal(CommittedOffset.tombstone(groupId: groupId, topic: topic, partition: partition), &decision)
@@ -38,7 +46,7 @@ extension GroupShard {
         for place in pendingOffsets.places(of: groupId) { journal(place.tombstone, &decision) }
         deleteGroup(groupId, &decision)
         error = .none
-      case .preparingRebalance, .completingRebalance, .stable:
+      case false?:
         error = .nonEmptyGroup
       }
       return DeleteGroupsResponse.DeletableGroupResult(groupId: groupId, errorCode: error.rawValue)
@@ -46,8 +54,17 @@ extension GroupShard {
     return (results, decision)
   }
 
+  /// Nil if there is no such group.
+  private func isEmpty(_ groupId: String) -> Bool? {
+    classicGroups[groupId].map { $0.state == .empty } ?? consumerGroups[groupId].map { $0.members.isEmpty }
+  }
+
   private mutating func deleteGroup(_ groupId: String, _ decision: inout GroupDecision) {
-    journal(.group(GroupMetadataKey(group: groupId), nil), &decision)
+    if let group = consumerGroups[groupId] {
+      for record in group.tombstones() { journal(record, &decision) }
+    } else {
+      journal(.group(GroupMetadataKey(group: groupId), nil), &decision)
+    }
     decision.notices.append(.deleted(groupId: groupId))
   }
 
@@ -89,11 +106,28 @@ extension GroupShard {
         deleteGroup(groupId, &decision)
       }
     }
+    for groupId in consumerGroups.keys.sorted() {
+      guard let group = consumerGroups[groupId] else { continue }
+      for (topic, partitions) in offsets.sortedPartitions(of: groupId) where !group.isSubscribed(to: topic) {
+        for (partition, offset) in partitions
+        where isExpired(offset, unusedSince: offset.commitTimestampMs, nowMs: now.wallMs)
+          && !pendingOffsets.contains(groupId, topic, partition)
+        {
+          journal(CommittedOffset.tombstone(groupId: groupId, topic: topic, partition: partition), &decision)
+        }
+      }
+      if group.members.isEmpty && offsets.topics(of: groupId).isEmpty && !pendingOffsets.contains(groupId: groupId) {
+        deleteGroup(groupId, &decision)
+      }
+    }
     return decision
   }
 
   private func isExpired(_ offset: CommittedOffset, of group: ClassicGroup, nowMs: Int64) -> Bool {
-    guard let unusedSince = group.unusedSince(offset) else { return false }
+    group.unusedSince(offset).map { isExpired(offset, unusedSince: $0, nowMs: nowMs) } ?? false
+  }
+
+  private func isExpired(_ offset: CommittedOffset, unusedSince: Int64, nowMs: Int64) -> Bool {
     if let explicit = offset.expireTimestampMs { return nowMs >= explicit }
     let (age, overflow) = nowMs.subtractingReportingOverflow(unusedSince)
     return !overflow && age >= config.offsetsRetentionMs

@@ -7,12 +7,13 @@ extension GroupShard {
   package mutating func replay(_ record: GroupRecord, producerId: Int64? = nil) {
     switch record {
     case .group(let key, let value?):
+      consumerGroups[key.group] = nil
       classicGroups[key.group] = ClassicGroup(replaying: value, groupId: key.group)
     case .group(let key, nil):
       classicGroups[key.group] = nil
     case .offset(let key, let value?):
       // A commit without membership makes what Kafka calls a simple group: empty, without a protocol type.
-      if classicGroups[key.group] == nil {
+      if classicGroups[key.group] == nil && consumerGroups[key.group] == nil {
         classicGroups[key.group] = ClassicGroup(groupId: key.group, nowMs: value.commitTimestamp)
       }
       let place = PendingOffsets.Place(groupId: key.group, topic: key.topic, partition: key.partition)
@@ -25,7 +26,26 @@ extension GroupShard {
     case .offset(let key, nil):
       offsets.remove(groupId: key.group, topic: key.topic, partition: key.partition)
       pendingOffsets.remove(at: .init(groupId: key.group, topic: key.topic, partition: key.partition))
+    case .consumerGroup(let key, nil):
+      consumerGroups[key.groupId] = nil
+    case .consumerGroup(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .consumerPartitions(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .consumerMember(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .targetAssignmentEpoch(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .targetAssignment(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .currentAssignment(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .regularExpression(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
     }
+  }
+
+  /// The first fact of a consumer group makes it, in the place of a group that is known by its offsets alone.
+  private mutating func replay(_ record: GroupRecord, of groupId: String, isTombstone: Bool) {
+    if consumerGroups[groupId] == nil {
+      guard !isTombstone else { return }
+      classicGroups[groupId] = nil
+      consumerGroups[groupId] = ConsumerGroup(groupId: groupId)
+    }
+    consumerGroups[groupId]?.apply(record)
   }
 
   /// Offsets, tombstones and deletions change nothing but what the record says. (A group's own record is the other
@@ -40,6 +60,9 @@ extension GroupShard {
     var decision = GroupDecision()
     for groupId in classicGroups.keys.sorted() {
       classicGroups[groupId]?.loaded(now: now, config: config, into: &decision)
+    }
+    for groupId in consumerGroups.keys.sorted() {
+      consumerGroups[groupId]?.loaded(now: now, config: config.consumer, into: &decision)
     }
     return decision
   }

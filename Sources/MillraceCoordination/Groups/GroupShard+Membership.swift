@@ -4,10 +4,11 @@ import MillraceProtocol
 
 extension GroupShard {
   package mutating func join(
-    _ request: JoinGroupRequest, from caller: JoinCaller, ticket: JoinTicket, now: Moment
+    _ request: JoinGroupRequest, from caller: JoinCaller, ticket: JoinTicket, topics image: TopicImage, now: Moment
   ) -> GroupDecision {
     var decision = GroupDecision()
-    if let refusal = refusal(of: request) {
+    let isConsumerGroup = consumerGroups[request.groupId].map { !$0.members.isEmpty } ?? false
+    if let refusal = refusal(of: request, mayNameItself: isConsumerGroup) {
       let answer = JoinGroupResponse(refusing: refusal, memberId: request.memberId)
       decision.answers.append(.join(ticket, answer))
       return decision
@@ -15,7 +16,10 @@ extension GroupShard {
     var request = request
     // v0 has one time-out for both purposes.
     if caller.version == 0 { request.rebalanceTimeoutMs = request.sessionTimeoutMs }
-
+    if isConsumerGroup {
+      joinConsumerGroup(request, from: caller, ticket, image, now, &decision)
+      return decision
+    }
     let isNew = classicGroups[request.groupId] == nil
     var group =
       classicGroups.removeValue(forKey: request.groupId) ?? ClassicGroup(groupId: request.groupId, nowMs: now.wallMs)
@@ -25,23 +29,70 @@ extension GroupShard {
       // Turned away: then there is no group either.
       decision.records.removeAll()
     } else {
+      // An empty consumer group gives way.
+      if let empty = consumerGroups.removeValue(forKey: request.groupId) {
+        decision.records.insert(contentsOf: empty.tombstones(), at: 0)
+      }
       classicGroups[request.groupId] = group
     }
     return decision
   }
 
-  private func refusal(of request: JoinGroupRequest) -> ErrorCode? {
+  private mutating func joinConsumerGroup(
+    _ request: JoinGroupRequest, from caller: JoinCaller, _ ticket: JoinTicket, _ image: TopicImage, _ now: Moment,
+    _ decision: inout GroupDecision
+  ) {
+    let config = self.config
+    let answer: JoinGroupResponse
+    guard request.isShortEnough else {
+      return decision.answers.append(
+        .join(ticket, JoinGroupResponse(refusing: .invalidRequest, memberId: request.memberId)))
+    }
+    do throws(GroupRefusal) {
+      let outcome = try consumerGroups[request.groupId]?.join(
+        request, from: caller, image, now: now, config: config, into: &decision)
+      switch outcome {
+      case nil: preconditionFailure("the group was there")
+      case .answered(let response)?: answer = response
+      case .downgrades(let memberId, let rebalances)?:
+        downgrade(request.groupId, without: [], rebalancing: rebalances, image, now, &decision)
+        answer = JoinGroupResponse(
+          errorCode: ErrorCode.none.rawValue, generationId: classicGroups[request.groupId]?.generation ?? -1,
+          protocolType: request.protocolType, protocolName: classicGroups[request.groupId]?.protocolName,
+          memberId: memberId)
+      }
+    } catch {
+      answer = JoinGroupResponse(refusing: error.code, memberId: request.memberId)
+    }
+    decision.answers.append(.join(ticket, answer))
+  }
+
+  private func refusal(of request: JoinGroupRequest, mayNameItself: Bool) -> ErrorCode? {
     if request.groupId.isEmpty { return .invalidGroupId }
     if request.sessionTimeoutMs < config.minSessionTimeoutMs || request.sessionTimeoutMs > config.maxSessionTimeoutMs {
       return .invalidSessionTimeout
     }
     // Only who comes without an id may found a group.
-    return classicGroups[request.groupId] == nil && !request.memberId.isEmpty ? .unknownMemberId : nil
+    return classicGroups[request.groupId] == nil && !mayNameItself && !request.memberId.isEmpty
+      ? .unknownMemberId : nil
   }
 
-  package mutating func sync(_ request: SyncGroupRequest, ticket: SyncTicket, now: Moment) -> GroupDecision {
+  package mutating func sync(
+    _ request: SyncGroupRequest, ticket: SyncTicket, topics image: TopicImage, now: Moment
+  ) -> GroupDecision {
     var decision = GroupDecision()
-    if classicGroups[request.groupId] == nil {
+    if consumerGroups[request.groupId] != nil {
+      let consumer = config.consumer
+      do throws(GroupRefusal) {
+        if let answer = try consumerGroups[request.groupId]?.sync(
+          request, image, now: now, config: consumer, into: &decision)
+        {
+          decision.answers.append(.sync(ticket, answer))
+        }
+      } catch {
+        decision.answers.append(.sync(ticket, SyncGroupResponse(refusing: error.code)))
+      }
+    } else if classicGroups[request.groupId] == nil {
       let refusal: ErrorCode = request.groupId.isEmpty ? .invalidGroupId : .unknownMemberId
       decision.answers.append(.sync(ticket, SyncGroupResponse(refusing: refusal)))
     } else {
@@ -53,6 +104,15 @@ extension GroupShard {
   /// Heartbeats journal nothing and answer nobody else; at most an alarm is to be set.
   package mutating func heartbeat(_ request: HeartbeatRequest, now: Moment) -> (HeartbeatResponse, [GroupTimer]) {
     var decision = GroupDecision()
+    if consumerGroups[request.groupId] != nil {
+      let consumer = config.consumer
+      do throws(GroupRefusal) {
+        try consumerGroups[request.groupId]?.heartbeat(request, now: now, config: consumer, into: &decision)
+        return (HeartbeatResponse(errorCode: ErrorCode.none.rawValue), decision.timers)
+      } catch {
+        return (HeartbeatResponse(refusing: error.code), decision.timers)
+      }
+    }
     let error: ErrorCode =
       request.groupId.isEmpty
       ? .invalidGroupId
@@ -62,11 +122,15 @@ extension GroupShard {
 
   /// `request` in the shape of v3+; see `LeaveGroupRequest.leavingMembers(version:)`.
   package mutating func leave(
-    _ request: LeaveGroupRequest, version: Int16, now: Moment
+    _ request: LeaveGroupRequest, version: Int16, topics image: TopicImage, now: Moment
   ) -> (LeaveGroupResponse, GroupDecision) {
     var decision = GroupDecision()
     guard !request.groupId.isEmpty else { return (LeaveGroupResponse(refusing: .invalidGroupId), decision) }
     let leaving = request.leavingMembers(version: version)
+    if consumerGroups[request.groupId] != nil {
+      let members = leaveConsumerGroup(request.groupId, leaving, image, now, &decision)
+      return (LeaveGroupResponse(members: members, version: version), decision)
+    }
     let members =
       classicGroups[request.groupId]?.leave(leaving, now: now, config: config, into: &decision)
       ?? leaving.map {
@@ -76,10 +140,47 @@ extension GroupShard {
     return (LeaveGroupResponse(members: members, version: version), decision)
   }
 
-  package mutating func timerFired(_ timer: GroupTimer, now: Moment) -> GroupDecision {
+  private mutating func leaveConsumerGroup(
+    _ groupId: String, _ leaving: [LeaveGroupRequest.MemberIdentity], _ image: TopicImage, _ now: Moment,
+    _ decision: inout GroupDecision
+  ) -> [LeaveGroupResponse.MemberResponse] {
+    var left: Set<String> = []
+    let responses = leaving.map { identity in
+      var error = ErrorCode.none
+      switch consumerGroups[groupId]?.memberToRemove(identity) {
+      case .success(let memberId)?: left.insert(memberId)
+      case .failure(let refusal)?: error = refusal
+      case nil: error = .unknownMemberId
+      }
+      return LeaveGroupResponse.MemberResponse(
+        memberId: identity.memberId, groupInstanceId: identity.groupInstanceId, errorCode: error.rawValue)
+    }
+    let memberIds = left.sorted()
+    let reason = "\(memberIds.joined(separator: ", ")) left"
+    remove(memberIds, from: groupId, because: reason, image, now, &decision)
+    return responses
+  }
+
+  package mutating func timerFired(_ timer: GroupTimer, topics image: TopicImage, now: Moment) -> GroupDecision {
     var decision = GroupDecision()
     classicGroups[timer.groupId]?.timerFired(timer, now: now, config: config, into: &decision)
+    if let overdue = consumerGroups[timer.groupId]?.overdueMember(timer, into: &decision) {
+      decision.notices.append(
+        .removed(groupId: timer.groupId, memberId: overdue.memberId, reason: overdue.reason))
+      remove([overdue.memberId], from: timer.groupId, because: overdue.reason, image, now, &decision)
+    }
     return decision
+  }
+}
+
+extension JoinGroupRequest {
+  /// Whether what it says fits into the records of a consumer group.
+  fileprivate var isShortEnough: Bool {
+    var byteCount = 0
+    for one in protocols { byteCount += one.name.utf8.count + one.metadata.readableBytes }
+    return memberId.utf8.count <= ConsumerGroupConfig.maxIdBytes
+      && (groupInstanceId ?? "").utf8.count <= ConsumerGroupConfig.maxIdBytes
+      && byteCount <= ConsumerGroupConfig.maxSubscriptionBytes
   }
 }
 

@@ -45,6 +45,9 @@ extension GroupShard {
 
   private func refusal(of request: OffsetCommitRequest, version: Int16) -> ErrorCode? {
     let generation = request.generationIdOrMemberEpoch
+    if let group = consumerGroups[request.groupId] {
+      return group.refusalOfCommit(memberId: request.memberId, epoch: generation, version: version)
+    }
     guard let group = classicGroups[request.groupId] else {
       // Without a generation it comes from an administrator or from a client that assigns itself partitions: fine.
       if generation < 0 { return nil }
@@ -61,6 +64,12 @@ extension GroupShard {
   ) -> OffsetFetchResponse.OffsetFetchResponseGroup {
     typealias Topic = OffsetFetchResponse.OffsetFetchResponseTopics
     typealias Partition = OffsetFetchResponse.OffsetFetchResponsePartitions
+    // From v9 on a member of a consumer group says who it is.
+    if let refusal = consumerGroups[request.groupId]?.refusalOfFetch(
+      memberId: request.memberId, epoch: request.memberEpoch)
+    {
+      return OffsetFetchResponse.OffsetFetchResponseGroup(groupId: request.groupId, errorCode: refusal.rawValue)
+    }
     let topics: [Topic]
     if let wanted = request.topics {
       let known = offsets.topics(of: request.groupId)
@@ -96,13 +105,17 @@ extension GroupShard {
     typealias Partition = OffsetDeleteResponse.OffsetDeleteResponsePartition
     var decision = GroupDecision()
     guard !request.groupId.isEmpty else { return (OffsetDeleteResponse(refusing: .invalidGroupId), decision) }
-    guard let group = classicGroups[request.groupId] else {
+    let classic = classicGroups[request.groupId]
+    let consumer = consumerGroups[request.groupId]
+    guard classic != nil || consumer != nil else {
       return (OffsetDeleteResponse(refusing: .groupIdNotFound), decision)
     }
-    if let refusal = group.refusalOfOffsetDeletion { return (OffsetDeleteResponse(refusing: refusal), decision) }
+    if let refusal = classic?.refusalOfOffsetDeletion { return (OffsetDeleteResponse(refusing: refusal), decision) }
 
     let topics = request.topics.map { topic in
-      let error: ErrorCode = group.isSubscribed(to: topic.name) ? .groupSubscribedToTopic : .none
+      let isSubscribed =
+        classic?.isSubscribed(to: topic.name) ?? consumer?.isSubscribed(to: topic.name) ?? false
+      let error: ErrorCode = isSubscribed ? .groupSubscribedToTopic : .none
       for partition in topic.partitions
       where error == .none
         && (offsets[request.groupId, topic.name, partition.partitionIndex] != nil

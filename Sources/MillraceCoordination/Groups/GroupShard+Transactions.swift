@@ -33,6 +33,10 @@ extension GroupShard {
   }
 
   private func refusal(of request: TxnOffsetCommitRequest) -> ErrorCode? {
+    if let group = consumerGroups[request.groupId] {
+      return group.refusalOfTransactionalCommit(
+        memberId: request.memberId, groupInstanceId: request.groupInstanceId, epoch: request.generationId)
+    }
     guard let group = classicGroups[request.groupId] else {
       return request.generationId < 0 ? nil : .illegalGeneration
     }

@@ -99,7 +99,7 @@ import Testing
 
   @Test(arguments: [
     (ConfigResource.Kind.topic, "nobody", ErrorCode.unknownTopicOrPartition), (.topic, "a b", .invalidTopicException),
-    (.broker, "2", .invalidRequest), (.brokerLogger, "1", .invalidRequest), (.group, "g", .none),
+    (.broker, "2", .invalidRequest), (.brokerLogger, "1", .invalidRequest), (.group, "", .invalidRequest),
     (.clientMetrics, "m", .none),
   ])
   func `other resources are answered sensibly`(kind: ConfigResource.Kind, name: String, code: ErrorCode) async throws {

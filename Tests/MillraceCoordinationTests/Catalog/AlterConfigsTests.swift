@@ -76,7 +76,7 @@ import Testing
     (ConfigResource.topic("nobody"), ErrorCode.unknownTopicOrPartition), (.topic(""), .invalidRequest),
     (.topic("a b"), .invalidTopicException), (ConfigResource(.broker, "2"), .invalidRequest),
     (ConfigResource(.broker, "one"), .invalidRequest), (ConfigResource(.brokerLogger, "1"), .invalidRequest),
-    (ConfigResource(.group, "g"), .invalidRequest), (ConfigResource(.clientMetrics, "m"), .invalidRequest),
+    (ConfigResource(.group, ""), .invalidRequest), (ConfigResource(.clientMetrics, "m"), .invalidRequest),
   ])
   func `a resource that is not there or has no configs is refused`(resource: ConfigResource, code: ErrorCode) {
     var driver = driverWithOrders()

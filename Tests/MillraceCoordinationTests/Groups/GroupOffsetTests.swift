@@ -157,7 +157,7 @@ import Testing
       groupId: "g", sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 60_000, protocolType: "consumer",
       protocols: [.init(name: "range", metadata: ByteBuffer(string: "?"))])
     let caller = JoinCaller(version: 3, clientId: "c", clientHost: "/h", idSuffix: "1")
-    _ = stage.shard.join(request, from: caller, ticket: JoinTicket(id: 99), now: stage.now)
+    _ = stage.shard.join(request, from: caller, ticket: JoinTicket(id: 99), topics: stage.topics, now: stage.now)
     var group = try #require(stage.shard.classicGroups["g"])
     group.protocolName = "range"
     group.subscribedTopics = group.readSubscribedTopics()

@@ -114,11 +114,17 @@ import Testing
   @Test func `before version 3 one member leaves and the answer is about it`() throws {
     var stage = GroupStage()
     let (ids, _) = try stage.stableGroup("g", members: 1)
-    let stranger = stage.shard.leave(LeaveGroupRequest(groupId: "g", memberId: "x"), version: 2, now: stage.now).0
+    let stranger = stage.shard.leave(
+      LeaveGroupRequest(groupId: "g", memberId: "x"), version: 2, topics: stage.topics, now: stage.now
+    ).0
     #expect(stranger == LeaveGroupResponse(errorCode: ErrorCode.unknownMemberId.rawValue))
-    let nobody = stage.shard.leave(LeaveGroupRequest(groupId: "none", memberId: "x"), version: 0, now: stage.now).0
+    let nobody = stage.shard.leave(
+      LeaveGroupRequest(groupId: "none", memberId: "x"), version: 0, topics: stage.topics, now: stage.now
+    ).0
     #expect(nobody == LeaveGroupResponse(errorCode: ErrorCode.unknownMemberId.rawValue))
-    let member = stage.shard.leave(LeaveGroupRequest(groupId: "g", memberId: ids[0]), version: 1, now: stage.now).0
+    let member = stage.shard.leave(
+      LeaveGroupRequest(groupId: "g", memberId: ids[0]), version: 1, topics: stage.topics, now: stage.now
+    ).0
     #expect(member == LeaveGroupResponse(errorCode: 0))
     #expect(stage.group("g")?.state == .empty)
   }

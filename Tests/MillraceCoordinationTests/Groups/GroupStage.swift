@@ -9,9 +9,11 @@ import Testing
 
 struct GroupStage {
   var shard: GroupShard
+  var topics = TopicImage()
   private(set) var now = Moment(wallMs: 1_700_000_000_000, uptimeMs: 0)
   private(set) var journal: [(key: ByteBuffer, value: ByteBuffer?)] = []
   private(set) var notices: [GroupNotice] = []
+  var patternQueries: [PatternQuery] = []
   private(set) var joinAnswers: [JoinTicket: JoinGroupResponse] = [:]
   private(set) var syncAnswers: [SyncTicket: SyncGroupResponse] = [:]
   /// Requests that wait for an answer on a connection that is still there.
@@ -42,7 +44,7 @@ struct GroupStage {
       })
     let caller = JoinCaller(
       version: version, clientId: clientId, clientHost: "/127.0.0.1", idSuffix: "\(lastId)")
-    perform(shard.join(request, from: caller, ticket: ticket, now: now))
+    perform(shard.join(request, from: caller, ticket: ticket, topics: topics, now: now))
     return ticket
   }
 
@@ -72,7 +74,7 @@ struct GroupStage {
       assignments: assigning.sorted { $0.key < $1.key }.map {
         .init(memberId: $0, assignment: Self.slice(of: ByteBuffer(string: $1)))
       })
-    perform(shard.sync(request, ticket: ticket, now: now))
+    perform(shard.sync(request, ticket: ticket, topics: topics, now: now))
     return ticket
   }
 
@@ -92,7 +94,7 @@ struct GroupStage {
 
   mutating func leave(_ groupId: String, _ members: [LeaveGroupRequest.MemberIdentity]) -> [ErrorCode] {
     let request = LeaveGroupRequest(groupId: groupId, members: members)
-    let (response, decision) = shard.leave(request, version: 5, now: now)
+    let (response, decision) = shard.leave(request, version: 5, topics: topics, now: now)
     perform(decision)
     return response.members.map { ErrorCode(rawValue: $0.errorCode) }
   }
@@ -176,7 +178,7 @@ struct GroupStage {
     while let next = timers.min(by: { $0.deadlineMs < $1.deadlineMs }), next.deadlineMs <= end {
       timers.removeAll { $0 == next }
       turnClock(to: max(now.uptimeMs, next.deadlineMs))
-      perform(shard.timerFired(next, now: now))
+      perform(shard.timerFired(next, topics: topics, now: now))
     }
     turnClock(to: end)
   }
@@ -193,7 +195,7 @@ struct GroupStage {
 
   // MARK: The runtime's part
 
-  private mutating func perform(_ decision: GroupDecision) {
+  mutating func perform(_ decision: GroupDecision) {
     for record in decision.records {
       do {
         let encoded = try record.encode()
@@ -215,7 +217,12 @@ struct GroupStage {
     }
     timers += decision.timers
     notices += decision.notices
+    patternQueries += decision.patternQueries
   }
+
+  /// A request that is about to be made has to be answered at most once.
+  mutating func expect(_ ticket: JoinTicket) { parkedJoins.insert(ticket) }
+  mutating func expect(_ ticket: SyncTicket) { parkedSyncs.insert(ticket) }
 
   /// A shard that knows nothing but the journal.
   func replayed() throws -> GroupShard {

@@ -34,6 +34,9 @@ extension ClassicGroup {
       firing = joinTimer.fired(timer.deadlineMs)
     case .sync:
       firing = syncTimer.fired(timer.deadlineMs)
+    case .revocation, .memberJoin, .memberSync:
+      // Of the consumer group that this one was.
+      firing = .outdated
     case .session(let memberId):
       firing =
         members[memberId]?.session.fired(timer.deadlineMs) ?? pendingJoins[memberId]?.fired(timer.deadlineMs)
@@ -45,6 +48,7 @@ extension ClassicGroup {
     case (.expired, .join): joinTimeIsUp(now, config, &decision)
     case (.expired, .sync): syncTimeIsUp(now, config, &decision)
     case (.expired, .session(let memberId)): sessionIsOver(memberId, now, config, &decision)
+    case (.expired, .revocation), (.expired, .memberJoin), (.expired, .memberSync): break
     }
   }
 
