@@ -9,7 +9,7 @@ import Testing
 struct PartitionStage {
   var partition: SharePartition
   var log: [FetchedBatch]
-  var aborted: [AbortedTransaction] = []
+  var aborted: [AbortedProducer] = []
   private(set) var now = Moment(wallMs: 1_700_000_000_000, uptimeMs: 0)
   private(set) var persisted: PersistedShareState
   private(set) var writes: [ShareStateWrite] = []

@@ -83,7 +83,7 @@ import Testing
         baseOffset: 11, lastOffset: 11, producerId: 2, isTransactional: true, content: .control(isAbort: false)),
       FetchedBatch(baseOffset: 12, lastOffset: 14, producerId: 1, isTransactional: true),
     ]
-    stage.aborted = [AbortedTransaction(producerId: 1, firstOffset: 0)]
+    stage.aborted = [AbortedProducer(producerId: 1, firstOffset: 0)]
     #expect(stage.acquire(max: 50) == [AcquiredRecords(5, 9, 1), AcquiredRecords(12, 14, 1)])
     #expect(stage.partition.startOffset == 5)
   }
@@ -92,7 +92,7 @@ import Testing
     var stage = try PartitionStage()
     stage.log[0].producerId = 1
     stage.log[0].isTransactional = true
-    stage.aborted = [AbortedTransaction(producerId: 1, firstOffset: 0)]
+    stage.aborted = [AbortedProducer(producerId: 1, firstOffset: 0)]
     stage.log[1].producerId = 2
     stage.acquire(max: 20)
     #expect(stage.acknowledge(20, 29, [.accept]) == .none)

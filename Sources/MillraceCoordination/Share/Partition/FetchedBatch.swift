@@ -26,7 +26,7 @@ package struct FetchedBatch: Sendable, Equatable {
 }
 
 /// An entry of the log's index of aborted transactions, as a read_committed fetch gets them.
-package struct AbortedTransaction: Sendable, Equatable {
+package struct AbortedProducer: Sendable, Equatable {
   package var producerId: Int64
   package var firstOffset: Int64
 
@@ -45,7 +45,7 @@ struct FetchedStretch: Equatable {
   /// offsets between them, which compaction or retention has emptied. Batches that are none, or out of order, are
   /// passed over.
   static func stretches(
-    of batches: [FetchedBatch], from fetchOffset: Int64, aborted: [AbortedTransaction]
+    of batches: [FetchedBatch], from fetchOffset: Int64, aborted: [AbortedProducer]
   ) -> [FetchedStretch] {
     var stretches: [FetchedStretch] = []
     stretches.reserveCapacity(batches.count)

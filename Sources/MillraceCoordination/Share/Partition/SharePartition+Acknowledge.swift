@@ -57,7 +57,7 @@ extension SharePartition {
       }
       plan += steps
     }
-    var outcome = Outcome()
+    var outcome = RecordOutcome()
     for step in plan where step.offsets.upperBound >= startOffset {
       perform(step.type, on: step.offsets, now, &outcome)
     }
@@ -78,7 +78,7 @@ extension SharePartition {
   }
 
   private mutating func perform(
-    _ type: ShareAcknowledgeType, on offsets: ClosedRange<Int64>, _ now: Moment, _ outcome: inout Outcome
+    _ type: ShareAcknowledgeType, on offsets: ClosedRange<Int64>, _ now: Moment, _ outcome: inout RecordOutcome
   ) {
     switch type {
     case .accept: end(offsets, as: .acknowledged, &outcome)

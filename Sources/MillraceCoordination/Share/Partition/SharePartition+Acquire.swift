@@ -56,7 +56,7 @@ extension SharePartition {
   /// - Returns: what the member holds from now on. Acquiring changes nothing that is persisted.
   package mutating func acquire(
     _ request: AcquireRequest, from fetched: [FetchedBatch], at fetchOffset: Int64,
-    aborted: [AbortedTransaction] = [], now: Moment
+    aborted: [AbortedProducer] = [], now: Moment
   ) -> [AcquiredRecords] {
     guard request.maxRecords > 0 else { return [] }
     let stretches = FetchedStretch.stretches(of: fetched, from: max(fetchOffset, startOffset), aborted: aborted)

@@ -6,7 +6,7 @@ extension SharePartition {
   /// Gives back what locks have run out for, and makes due what was delayed. To be called at `nextDeadlineMs`; at any
   /// other time it does no harm.
   package mutating func wake(now: Moment) -> SharePartitionDecision {
-    var outcome = Outcome()
+    var outcome = RecordOutcome()
     while let offsets = alarms.popDue(now.uptimeMs) {
       var due: [InFlightRun] = []
       runs.forEach(in: offsets) { run in
@@ -40,7 +40,7 @@ extension SharePartition {
   ///   what it gives back. With true the delivery counts, as it must for one that the record may have brought down:
   ///   otherwise such a record would be delivered for ever.
   package mutating func release(memberId: String, countsDelivery: Bool, now: Moment) -> SharePartitionDecision {
-    var outcome = Outcome()
+    var outcome = RecordOutcome()
     guard let count = held[memberId], let first = runs.first, let last = runs.last else {
       return SharePartitionDecision()
     }

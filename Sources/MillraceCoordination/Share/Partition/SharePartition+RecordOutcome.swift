@@ -3,7 +3,7 @@
 import MillraceProtocol
 
 /// What one event has changed so far.
-struct Outcome {
+struct RecordOutcome {
   var changed: [ShareStateBatch] = []
   var deadLetters: [DeadLetter] = []
   var isAnythingAvailable = false
@@ -19,7 +19,7 @@ struct Outcome {
   }
 }
 
-enum Return {
+enum ReturnKind {
   /// The delivery was one: released by the member, or its lock ran out.
   case counted
   /// The delivery never took place: the session ended before.
@@ -27,7 +27,7 @@ enum Return {
 }
 
 extension SharePartition {
-  mutating func end(_ offsets: ClosedRange<Int64>, as state: ShareRecordState, _ outcome: inout Outcome) {
+  mutating func end(_ offsets: ClosedRange<Int64>, as state: ShareRecordState, _ outcome: inout RecordOutcome) {
     changeHeld(offsets, &outcome) { run, _, outcome in
       outcome.add(
         ShareStateBatch(
@@ -36,13 +36,13 @@ extension SharePartition {
     }
   }
 
-  mutating func giveUp(_ offsets: ClosedRange<Int64>, _ cause: DeadLetterCause, _ outcome: inout Outcome) {
+  mutating func giveUp(_ offsets: ClosedRange<Int64>, _ cause: DeadLetterCause, _ outcome: inout RecordOutcome) {
     guard policy.hasDeadLetters else { return end(offsets, as: .archived, &outcome) }
     changeHeld(offsets, &outcome) { run, _, outcome in Self.archive(&run, cause, &outcome) }
   }
 
   mutating func giveBack(
-    _ offsets: ClosedRange<Int64>, _ how: Return, _ now: Moment, _ outcome: inout Outcome
+    _ offsets: ClosedRange<Int64>, _ how: ReturnKind, _ now: Moment, _ outcome: inout RecordOutcome
   ) {
     let policy = policy
     changeHeld(offsets, &outcome) { run, jitter, outcome in
@@ -70,7 +70,7 @@ extension SharePartition {
     }
   }
 
-  private static func archive(_ run: inout InFlightRun, _ cause: DeadLetterCause, _ outcome: inout Outcome) {
+  private static func archive(_ run: inout InFlightRun, _ cause: DeadLetterCause, _ outcome: inout RecordOutcome) {
     run.phase = .archiving(cause)
     outcome.add(
       ShareStateBatch(
@@ -83,8 +83,8 @@ extension SharePartition {
 
   /// Changes the runs of the range that are held, and counts what their members let go.
   private mutating func changeHeld(
-    _ offsets: ClosedRange<Int64>, _ outcome: inout Outcome,
-    _ body: (inout InFlightRun, inout Jitter, inout Outcome) -> Void
+    _ offsets: ClosedRange<Int64>, _ outcome: inout RecordOutcome,
+    _ body: (inout InFlightRun, inout Jitter, inout RecordOutcome) -> Void
   ) {
     var released: [(memberId: String, count: Int)] = []
     var delayed: [(offsets: ClosedRange<Int64>, untilMs: Int64)] = []
@@ -105,7 +105,7 @@ extension SharePartition {
   }
 
   /// The event is over: what to write, and whom to wake.
-  mutating func conclude(_ outcome: Outcome) -> SharePartitionDecision {
+  mutating func conclude(_ outcome: RecordOutcome) -> SharePartitionDecision {
     var decision = SharePartitionDecision()
     let startBefore = startOffset
     advanceStart()
