@@ -49,9 +49,9 @@ public struct Transaction: Sendable {
   private func commit(
     _ offsets: [TopicPartition: OffsetAndMetadata], _ group: GroupIdentity
   ) async throws(KafkaError) {
-    let result = await Task { [session] in
+    let result = await Task { [session] () async -> Result<Void, KafkaError> in
       do throws(KafkaError) {
-        return Result<Void, KafkaError>.success(try await session.commit(offsets, group))
+        return .success(try await session.commit(offsets, group))
       } catch {
         return .failure(error)
       }

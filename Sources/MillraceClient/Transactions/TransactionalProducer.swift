@@ -71,8 +71,8 @@ public final class TransactionalProducer: Sendable {
   ///   calls repeat. With `.timedOut` or `.connectionFailed` from the commit itself it is not known whether it came
   ///   through; the next call finds out first.
   public func withTransaction<Value>(
-    isolation actor: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Value
-  ) async throws -> Value {
+    isolation actor: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> sending Value
+  ) async throws -> sending Value {
     let ended = Deferred<Void>()
     try enter(ended)
     defer { leave(ended) }
@@ -134,9 +134,9 @@ public final class TransactionalProducer: Sendable {
 
   /// Beside the task: when that is cancelled the coordinator has to be told all the same.
   private func commit() async throws(KafkaError) {
-    let result = await Task { [session] in
+    let result = await Task { [session] () async -> Result<ProducerIdentity?, KafkaError> in
       do throws(KafkaError) {
-        return Result<ProducerIdentity?, KafkaError>.success(try await session.commit())
+        return .success(try await session.commit())
       } catch {
         return .failure(error)
       }
