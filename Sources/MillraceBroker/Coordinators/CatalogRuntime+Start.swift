@@ -9,6 +9,8 @@ import Synchronization
 
 extension CatalogRuntime {
   private static let progressInterval = Duration.seconds(2)
+  /// More ids than this are not given out by facts that one accident can take.
+  private static let mostLostProducerIds: Int64 = 1 << 32
 
   /// Blocks until every topic can be served. Throws if the journal cannot be opened or written.
   package func start() throws(CatalogError) {
@@ -137,8 +139,11 @@ extension CatalogRuntime {
   /// Ids that producers in the logs have go to nobody else, though the fact that gave them out was lost: a new producer
   /// would be taken for the old one, and its records for duplicates.
   private func skipUsedProducerIds(of logs: [PartitionLog], _ journal: Journal, knowsAll: Bool) {
-    let largest = logs.compactMap(\.largestProducerId).max() ?? -1
     let end = state.withLock { state -> Int64? in
+      // A client may put any id into a batch. One that is far from those given out must not use them all up.
+      let (limit, overflow) = state.catalog.nextProducerId.addingReportingOverflow(Self.mostLostProducerIds)
+      let plausible = logs.compactMap(\.largestProducerId).filter { overflow || $0 < limit }
+      let largest = plausible.max() ?? -1
       guard !knowsAll || largest >= state.catalog.nextProducerId else { return nil }
       let skip = state.catalog.decideSkippedProducerIds(through: largest)
       for (index, record) in skip.records.enumerated() {
@@ -153,7 +158,7 @@ extension CatalogRuntime {
       }
     }
     guard end != nil else { return }
-    logger.warning("facts about producer ids may be lost: some ids are skipped", metadata: ["used": "\(largest)"])
+    logger.warning("facts about producer ids may be lost: some ids are skipped")
   }
 
   // MARK: The directories

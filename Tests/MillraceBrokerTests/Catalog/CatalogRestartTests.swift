@@ -52,6 +52,21 @@ import Testing
     third.stop()
   }
 
+  @Test func `an id that a client made up does not use up the others`() async throws {
+    let broker = try TestBroker()
+    try await broker.create("orders")
+    let log = try #require(broker.broker.topics.topic(named: "orders")?.partition(0)?.log)
+    _ = try Journal(log: log, leaderEpoch: 0).append(
+      [Journal.Fact(value: ByteBuffer(string: "x"))], nowMs: 1_700_000_000_000,
+      producer: Journal.Producer(id: .max, epoch: 0, transaction: .unchecked))
+    broker.crash()
+    let again = try TestBroker(in: broker.directory)
+    let answer = try await again.send(InitProducerIdRequest(transactionalId: nil))
+    #expect(answer.errorCode == 0)
+    #expect(answer.producerId < 1_000_000)
+    again.stop()
+  }
+
   @Test(arguments: [true, false])
   func `without its journal the broker gives no producer's id to another`(isClean: Bool) async throws {
     let broker = try TestBroker()
