@@ -3,7 +3,6 @@
 import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
-import Synchronization
 
 extension CatalogRuntime {
   // MARK: New partitions
@@ -111,10 +110,8 @@ extension CatalogRuntime {
 
   /// Blocks the worker until the journal is durable that far.
   func waitUntilDurable(through end: Int64) throws(LogError) {
-    guard let log = state.withLock({ $0.journal })?.log else { throw .closed }
-    let outcome = DurabilityOutcome()
-    log.whenDurable(through: end) { outcome.set($0) }
-    try outcome.wait().get()
+    guard let journal = state.withLock({ $0.journal }) else { throw .closed }
+    try journal.waitUntilDurable(through: end)
   }
 
   // MARK: Configs
@@ -153,23 +150,5 @@ extension CatalogRuntime {
 
   func logConfig(of topic: CatalogTopic, _ catalog: Catalog) -> LogConfig {
     LogConfig(catalog.configuration(of: topic), producerIdExpirationMs: catalog.producerIdExpirationMs)
-  }
-}
-
-/// Carries an outcome from whoever has it to the one thread that waits for it.
-private final class DurabilityOutcome: Sendable {
-  private let outcome = Mutex<Result<Void, LogError>?>(nil)
-  private let wakeUp = WakeUp()
-
-  func set(_ result: Result<Void, LogError>) {
-    outcome.withLock { $0 = result }
-    wakeUp.signal()
-  }
-
-  func wait() -> Result<Void, LogError> {
-    while true {
-      if let result = outcome.withLock({ $0 }) { return result }
-      wakeUp.wait()
-    }
   }
 }

@@ -19,23 +19,15 @@ extension GroupRuntime {
     }
   }
 
-  /// In the order in which they are named, each once.
-  func describeConsumerGroups(
+  package func describeConsumerGroups(
     _ named: [String], _ answer: @escaping @Sendable ([ConsumerGroupDescribeResponse.DescribedGroup]) -> Void
   ) {
-    var seen: Set<String> = []
-    let groupIds = named.filter { seen.insert($0).inserted }
-    let gathering = Gathering(count: groupIds.count, answer)
-    for (index, groupId) in groupIds.enumerated() {
-      guard let shard = shard(for: groupId) else {
-        gathering.put(.init(errorCode: ErrorCode.notCoordinator.rawValue, groupId: groupId), at: index)
-        continue
-      }
-      shard.read { [topics] in
-        $0.describeConsumerGroup(groupId, topics: topics.image)
-      } then: { outcome in
-        gathering.put(outcome.recover { .init(errorCode: $0.rawValue, groupId: groupId) }, at: index)
-      }
+    describe(named) { [topics] shard, groupId in
+      shard.describeConsumerGroup(groupId, topics: topics.image)
+    } refusing: { groupId, error in
+      .init(errorCode: error.rawValue, groupId: groupId)
+    } then: {
+      answer($0)
     }
   }
 

@@ -68,24 +68,38 @@ extension GroupRuntime {
     }
   }
 
-  /// In the order in which they are named. A group that is named again is not described again, or a short request could ask for
-  /// an answer of any length.
   package func describe(
     _ named: [String], version: Int16,
     _ answer: @escaping @Sendable ([DescribeGroupsResponse.DescribedGroup]) -> Void
+  ) {
+    describe(named) { shard, groupId in
+      shard.describe(groupId, version: version)
+    } refusing: { groupId, error in
+      .init(errorCode: error.rawValue, groupId: groupId)
+    } then: {
+      answer($0)
+    }
+  }
+
+  /// In the order in which they are named. A group that is named again is not described again, or a short request could
+  /// ask for an answer of any length.
+  func describe<Description: Sendable>(
+    _ named: [String], _ question: @escaping (GroupShard, _ groupId: String) -> Description,
+    refusing refusal: @escaping @Sendable (_ groupId: String, ErrorCode) -> Description,
+    then answer: @escaping @Sendable ([Description]) -> Void
   ) {
     var seen: Set<String> = []
     let groupIds = named.filter { seen.insert($0).inserted }
     let gathering = Gathering(count: groupIds.count, answer)
     for (index, groupId) in groupIds.enumerated() {
       guard let shard = shard(for: groupId) else {
-        gathering.put(.init(errorCode: ErrorCode.notCoordinator.rawValue, groupId: groupId), at: index)
+        gathering.put(refusal(groupId, .notCoordinator), at: index)
         continue
       }
       shard.read {
-        $0.describe(groupId, version: version)
+        question($0, groupId)
       } then: { outcome in
-        gathering.put(outcome.recover { .init(errorCode: $0.rawValue, groupId: groupId) }, at: index)
+        gathering.put(outcome.recover { refusal(groupId, $0) }, at: index)
       }
     }
   }

@@ -5,6 +5,7 @@
 import MillraceLog
 import MillraceRecords
 import NIOCore
+import Synchronization
 
 package struct Journal: Sendable {
   /// How much is read at a time while replaying.
@@ -85,6 +86,13 @@ package struct Journal: Sendable {
     return try result.get().lastOffset + 1
   }
 
+  /// Blocks until what was appended before `end` is durable, or never will be.
+  package func waitUntilDurable(through end: Int64) throws(LogError) {
+    let outcome = Settlement()
+    log.whenDurable(through: end) { outcome.set($0) }
+    try outcome.wait().get()
+  }
+
   /// Calls `body` with every fact from `start`, or from the start of the log, in order, and `ended` with every outcome of a transaction in
   /// between. A batch that cannot be read loses what it said: `damaged` is told where, and the replay goes on behind it,
   /// or where the index next knows a batch. What was appended before is first waited for: it is on its way to the disk,
@@ -96,9 +104,8 @@ package struct Journal: Sendable {
   ) throws(LogError) {
     // Of a log that cannot be opened the offsets would be a checkpoint's, or none: that is not an empty journal.
     try log.open()
-    let settled = WakeUp()
-    log.whenDurable(through: log.offsets.logEndOffset) { _ in settled.signal() }
-    settled.wait()
+    // Also what failed has settled.
+    try? waitUntilDurable(through: log.offsets.logEndOffset)
     var offset = max(start, log.offsets.logStartOffset)
     let end = log.offsets.logEndOffset
     var isInDamage = false
@@ -162,5 +169,23 @@ package struct Journal: Sendable {
       }
     }
     return batches.truncatedByteCount > 0 ? (offset, "a batch is cut off") : nil
+  }
+}
+
+/// Carries the outcome of a flush to the one thread that waits for it.
+private final class Settlement: Sendable {
+  private let outcome = Mutex<Result<Void, LogError>?>(nil)
+  private let wakeUp = WakeUp()
+
+  func set(_ result: Result<Void, LogError>) {
+    outcome.withLock { $0 = result }
+    wakeUp.signal()
+  }
+
+  func wait() -> Result<Void, LogError> {
+    while true {
+      if let result = outcome.withLock({ $0 }) { return result }
+      wakeUp.wait()
+    }
   }
 }

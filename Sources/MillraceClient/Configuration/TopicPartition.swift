@@ -32,6 +32,15 @@ extension Sequence<TopicPartition> {
   }
 }
 
+extension [TopicPartition: OffsetAndMetadata] {
+  /// The offsets by topic, as requests that commit list them.
+  func groupedByTopic() -> [(topic: String, offsets: [(partition: Int32, offset: OffsetAndMetadata)])] {
+    keys.groupedByTopic().map { topic, partitions in
+      (topic, partitions.compactMap { index in self[TopicPartition(topic, index)].map { (index, $0) } })
+    }
+  }
+}
+
 /// An offset of a consumer group, as committed or to be committed.
 public struct OffsetAndMetadata: Hashable, Sendable {
   /// The offset of the next record to read.

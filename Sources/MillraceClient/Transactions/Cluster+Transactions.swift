@@ -122,14 +122,13 @@ extension Cluster {
       var request = TxnOffsetCommitRequest(
         transactionalId: transaction.transactionalId, groupId: group.group, producerId: transaction.producer.id,
         producerEpoch: transaction.producer.epoch,
-        topics: offsets.keys.groupedByTopic().map { topic, indexes in
+        topics: offsets.groupedByTopic().map { topic, offsets in
           .init(
             name: topic,
-            partitions: indexes.map { index in
-              let offset = offsets[TopicPartition(topic, index)]
-              return .init(
-                partitionIndex: index, committedOffset: offset?.offset ?? -1,
-                committedLeaderEpoch: offset?.leaderEpoch ?? -1, committedMetadata: offset?.metadata)
+            partitions: offsets.map { index, offset in
+              .init(
+                partitionIndex: index, committedOffset: offset.offset,
+                committedLeaderEpoch: offset.leaderEpoch ?? -1, committedMetadata: offset.metadata)
             })
         })
       if version >= 3 {
