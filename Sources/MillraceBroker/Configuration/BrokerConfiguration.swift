@@ -114,6 +114,21 @@ package struct BrokerConfiguration: Sendable {
   /// `offsets.commit.timeout.ms`
   package let offsetsCommitTimeoutMs: Int32
 
+  // MARK: Share groups
+
+  /// `group.share.…`, for groups that say nothing themselves
+  package let shareGroups: ShareGroupConfig
+  /// `group.share.max.share.sessions`
+  package let maxShareSessions: Int
+  /// `share.coordinator.…`
+  package let shareState: ShareStateConfig
+  /// `share.coordinator.state.topic.num.partitions`
+  package let shareStateTopicPartitionCount: Int32
+  /// `share.coordinator.state.topic.segment.bytes`
+  package let shareStateTopicSegmentBytes: Int32
+  /// `share.coordinator.state.topic.prune.interval.ms`
+  package let shareStatePruneIntervalMs: Int64
+
   // MARK: Transactions
 
   /// `transaction.max.timeout.ms`
@@ -193,6 +208,13 @@ package struct BrokerConfiguration: Sendable {
     offsetsRetentionCheckIntervalMs = Int64(reader.integer("offsets.retention.check.interval.ms"))
     offsetsCommitTimeoutMs = reader.int32("offsets.commit.timeout.ms")
 
+    shareGroups = ConfigResolver(started: started).shareGroup(overrides: [:])
+    maxShareSessions = reader.integer("group.share.max.share.sessions")
+    shareState = reader.shareState()
+    shareStateTopicPartitionCount = reader.int32("share.coordinator.state.topic.num.partitions")
+    shareStateTopicSegmentBytes = reader.int32("share.coordinator.state.topic.segment.bytes")
+    shareStatePruneIntervalMs = Int64(reader.integer("share.coordinator.state.topic.prune.interval.ms"))
+
     transactionMaxTimeoutMs = reader.int32("transaction.max.timeout.ms")
     transactionalIdExpirationMs = Int64(reader.integer("transactional.id.expiration.ms"))
     transactionAbortIntervalMs = Int64(
@@ -238,6 +260,13 @@ extension ConfigurationReader {
     return config
   }
 
+  fileprivate func shareState() -> ShareStateConfig {
+    var config = ShareStateConfig()
+    config.updatesPerSnapshot = int32("share.coordinator.snapshot.update.records.per.snapshot")
+    config.coldSnapshotIntervalMs = Int64(integer("share.coordinator.cold.partition.snapshot.interval.ms"))
+    return config
+  }
+
   /// `least` ≤ `value` ≤ `most`
   fileprivate mutating func checkBounds(_ value: String, least: String, most: String) {
     if integer(most) < integer(least) { reject(most, "\(most) has to be at least \(least).") }
@@ -277,14 +306,23 @@ extension ConfigurationReader {
       reject(
         "group.min.session.timeout.ms", "group.min.session.timeout.ms has to be at most group.max.session.timeout.ms.")
     }
-    for key in ["session.timeout.ms", "heartbeat.interval.ms"] {
-      checkBounds(
-        "group.consumer.\(key)", least: "group.consumer.min.\(key)", most: "group.consumer.max.\(key)")
+    for kind in ["group.consumer", "group.share"] {
+      for key in ["session.timeout.ms", "heartbeat.interval.ms"] {
+        checkBounds("\(kind).\(key)", least: "\(kind).min.\(key)", most: "\(kind).max.\(key)")
+      }
+      if integer("\(kind).heartbeat.interval.ms") >= integer("\(kind).session.timeout.ms") {
+        reject(
+          "\(kind).heartbeat.interval.ms",
+          "\(kind).heartbeat.interval.ms has to be less than \(kind).session.timeout.ms.")
+      }
     }
-    if integer("group.consumer.heartbeat.interval.ms") >= integer("group.consumer.session.timeout.ms") {
+    checkBounds(
+      "group.share.record.lock.duration.ms", least: "group.share.min.record.lock.duration.ms",
+      most: "group.share.max.record.lock.duration.ms")
+    if integer("group.share.max.share.sessions") < integer("group.share.max.size") {
       reject(
-        "group.consumer.heartbeat.interval.ms",
-        "group.consumer.heartbeat.interval.ms has to be less than group.consumer.session.timeout.ms.")
+        "group.share.max.share.sessions",
+        "group.share.max.share.sessions has to be at least group.share.max.size: each member has a session.")
     }
     if let conflict = TopicConfiguration(defaults: ConfigResolver(started: started)).conflict {
       reject("log.cleaner.min.compaction.lag.ms", "log.cleaner: \(conflict.message)")

@@ -72,11 +72,12 @@ package final class CatalogRuntime: Sendable {
   /// Groups with configs of their own.
   var configuredGroups: [String] { state.withLock { $0.catalog.configuredGroups } }
 
-  /// The time-outs of such a group; nil if it has none of its own.
-  func consumerTimeouts(of groupId: String) -> ConsumerGroupConfig.Timeouts? {
+  /// The configs of such a group in force; nil if it has none of its own.
+  func configs(ofGroup groupId: String) -> (consumer: ConsumerGroupConfig.Timeouts, share: ShareGroupConfig)? {
     state.withLock { state in
       state.catalog.configs[ConfigResource(.group, groupId)].map {
-        state.catalog.resolver.consumerTimeouts(overrides: $0)
+        let resolver = state.catalog.resolver
+        return (resolver.consumerTimeouts(overrides: $0), resolver.shareGroup(overrides: $0))
       }
     }
   }

@@ -38,11 +38,13 @@ extension GroupRuntime {
 
   func configure(_ groupId: String, by catalog: CatalogRuntime) {
     coordinated.withLock { coordinated in
-      let timeouts = catalog.consumerTimeouts(of: groupId)
-      coordinated.config.consumer.timeoutsOfGroups[groupId] = timeouts
-      for shard in coordinated.shards {
-        shard.state.withLock { $0.shard.config.consumer.timeoutsOfGroups[groupId] = timeouts }
+      let own = catalog.configs(ofGroup: groupId)
+      func take(_ config: inout GroupConfig) {
+        config.consumer.timeoutsOfGroups[groupId] = own?.consumer
+        config.shareOfGroups[groupId] = own?.share
       }
+      take(&coordinated.config)
+      for shard in coordinated.shards { shard.state.withLock { take(&$0.shard.config) } }
     }
   }
 }

@@ -111,6 +111,11 @@ package final class GroupRuntime: Sendable {
     }
   }
 
+  /// The configs of a share group, its own and the broker's.
+  package func shareConfig(ofGroup groupId: String) -> ShareGroupConfig {
+    coordinated.withLock { $0.config.share(of: groupId) }
+  }
+
   /// Whether clients of the group may be sent here.
   package func canCoordinate(_ groupId: String) -> Bool {
     guard let shard = shard(for: groupId) else { return false }
@@ -133,5 +138,6 @@ extension GroupConfig {
     offsetMetadataMaxBytes = configuration.offsetMetadataMaxBytes
     offsetsRetentionMs = configuration.offsetsRetentionMs
     consumer = configuration.consumerGroups
+    share = configuration.shareGroups
   }
 }

@@ -126,8 +126,17 @@ extension BrokerConfigs {
       "The longest heartbeat interval that a share group may be given."),
     fixed("group.share.max.size", .int, "200", .between(1, 1000), .medium, "How many members a share group may have."),
     fixed(
-      "group.share.assignors", .list, "simple", .distinct(emptyAllowed: false), .medium,
-      "The assignors of share groups."),
+      "group.share.assignors", .list, "simple", .subset(of: ["simple"], emptyAllowed: false), .medium,
+      "The assignor of share groups."),
+    fixed(
+      "group.share.initialize.retry.interval.ms", .int, "30000", .atLeast(1), .low,
+      "After so long an initialization of share group state that was not heard of is begun again."),
+    dynamic(
+      ConfigResolver.deadLetterPrefix, .string, "dlq.", .any, .medium,
+      "What the names of dead-letter topics of share groups have to begin with; empty allows every name (KIP-1191)."),
+    dynamic(
+      ConfigResolver.createsDeadLetterTopics, .boolean, "true", .any, .medium,
+      "Whether a dead-letter topic that is missing is made. Kafka's default is false."),
     fixed(
       "share.coordinator.state.topic.num.partitions", .int, "50", .atLeast(1), .high,
       "The partitions of __share_group_state; fixed once the topic is there."),
@@ -157,6 +166,12 @@ extension BrokerConfigs {
       "How long Kafka's coordinator collects records before it writes. Has no effect: commits are grouped by the log."),
     fixed(
       "share.coordinator.write.timeout.ms", .int, "5000", .atLeast(1), .high,
-      "How long a write of share group state may wait to become durable."),
+      "How long a write of share group state may wait to become durable. Has no effect: it waits until the log says."),
+    fixed(
+      "share.coordinator.state.topic.prune.interval.ms", .int, "300000", .atLeast(1), .low,
+      "How often share group state that newer snapshots have replaced is removed."),
+    fixed(
+      "share.coordinator.cold.partition.snapshot.interval.ms", .int, "300000", .atLeast(1), .low,
+      "After so long without a change share group state is written anew, so that what is before it can be removed."),
   ]
 }

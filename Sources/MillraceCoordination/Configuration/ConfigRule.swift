@@ -16,6 +16,8 @@ package enum ConfigRule: Sendable {
   case distinct(emptyAllowed: Bool)
   /// `*` or partition:broker pairs (KIP-73).
   case throttledReplicas
+  /// A text with a grammar of its own.
+  case grammar(@Sendable (String) -> String?)
   /// The key exists in Kafka, but the feature behind it does not exist here.
   case only(String, because: String)
 
@@ -44,6 +46,7 @@ package enum ConfigRule: Sendable {
     case (.throttledReplicas, .list(let items)):
       if items.isEmpty || items == ["*"] || items.allSatisfy(Self.isThrottledReplica) { return nil }
       return "value must be * or a list like partition:broker,partition:broker"
+    case (.grammar(let objection), .text(let text)): return objection(text)
     case (.only(let allowed, let reason), .boolean(let flag)):
       return String(flag) == allowed ? nil : reason
     case (.only(let allowed, let reason), .text(let text)):

@@ -2,7 +2,7 @@
 // from the broker config of nearly the same name.
 
 package enum GroupConfigs {
-  package static let all: [ConfigDefinition] = consumer.sorted { $0.name < $1.name }
+  package static let all: [ConfigDefinition] = (consumer + share).sorted { $0.name < $1.name }
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
@@ -10,6 +10,11 @@ package enum GroupConfigs {
 
   static let sessionTimeout = "consumer.session.timeout.ms"
   static let heartbeatInterval = "consumer.heartbeat.interval.ms"
+
+  /// Keys that have bounds in the broker configs: `group.…min.…` and `group.…max.…`.
+  static let bounded = [
+    sessionTimeout, heartbeatInterval, shareSessionTimeout, shareHeartbeatInterval, shareRecordLockDuration,
+  ]
 
   private static let consumer: [ConfigDefinition] = [
     ConfigDefinition(
@@ -35,38 +40,49 @@ extension ConfigResolver {
 
   /// The time-outs of a group with these configs of its own.
   package func consumerTimeouts(overrides: [String: String]) -> ConsumerGroupConfig.Timeouts {
-    func milliseconds(_ name: String) -> Int32 {
-      guard let definition = GroupConfigs.definition(name),
-        case .integer(let number) = group(definition, overrides: overrides).value
-      else { preconditionFailure("\(name) has no number") }
-      return Int32(clamping: number)
-    }
     return .init(
-      sessionTimeoutMs: milliseconds(GroupConfigs.sessionTimeout),
-      heartbeatIntervalMs: milliseconds(GroupConfigs.heartbeatInterval))
+      sessionTimeoutMs: Int32(clamping: integer(of: GroupConfigs.sessionTimeout, overrides)),
+      heartbeatIntervalMs: Int32(clamping: integer(of: GroupConfigs.heartbeatInterval, overrides)))
   }
 
   /// What is wrong with these configs of a group: they have to be within the broker's bounds, and to each other.
   func objection(toGroupConfigs overrides: [String: String]) -> ConfigError? {
-    let timeouts = consumerTimeouts(overrides: overrides)
-    let bounded = [
-      (GroupConfigs.sessionTimeout, timeouts.sessionTimeoutMs, "session.timeout.ms"),
-      (GroupConfigs.heartbeatInterval, timeouts.heartbeatIntervalMs, "heartbeat.interval.ms"),
-    ]
-    for (name, value, key) in bounded where overrides[name] != nil {
-      let (least, most) = ("group.consumer.min.\(key)", "group.consumer.max.\(key)")
-      if Int64(value) < brokerInteger(least) {
+    for name in GroupConfigs.bounded {
+      guard let value = overrides[name].flatMap({ Int64($0.trimmingConfigWhitespace()) }) else { continue }
+      let bound = name.split(separator: ".", maxSplits: 1)
+      let (least, most) = ("group.\(bound[0]).min.\(bound[1])", "group.\(bound[0]).max.\(bound[1])")
+      if value < integer(BrokerConfigs.definition(least)) {
         return .conflict("\(name) must be greater than or equal to \(least)")
       }
-      if Int64(value) > brokerInteger(most) { return .conflict("\(name) must be less than or equal to \(most)") }
+      if value > integer(BrokerConfigs.definition(most)) {
+        return .conflict("\(name) must be less than or equal to \(most)")
+      }
     }
-    return timeouts.sessionTimeoutMs <= timeouts.heartbeatIntervalMs
-      ? .conflict("\(GroupConfigs.sessionTimeout) must be greater than \(GroupConfigs.heartbeatInterval)") : nil
+    let pairs = [
+      (GroupConfigs.sessionTimeout, GroupConfigs.heartbeatInterval),
+      (GroupConfigs.shareSessionTimeout, GroupConfigs.shareHeartbeatInterval),
+    ]
+    for (session, heartbeat) in pairs
+    where integer(of: session, overrides) <= integer(of: heartbeat, overrides) {
+      return .conflict("\(session) must be greater than \(heartbeat)")
+    }
+    return objection(toDeadLetterTopic: overrides[GroupConfigs.deadLetterTopic]?.trimmingConfigWhitespace() ?? "")
   }
 
-  private func brokerInteger(_ name: String) -> Int64 {
-    guard let definition = BrokerConfigs.definition(name), case .integer(let number) = broker(definition).value else {
-      preconditionFailure("\(name) has no number")
+  func integer(of name: String, _ overrides: [String: String]) -> Int64 {
+    guard case .integer(let number) = value(of: name, overrides) else { preconditionFailure("\(name) has no number") }
+    return number
+  }
+
+  /// The value of a group config in force.
+  func value(of name: String, _ overrides: [String: String]) -> ConfigValue? {
+    guard let definition = GroupConfigs.definition(name) else { preconditionFailure("no definition of '\(name)'") }
+    return group(definition, overrides: overrides).value
+  }
+
+  func integer(_ definition: ConfigDefinition?) -> Int64 {
+    guard let definition, case .integer(let number) = broker(definition).value else {
+      preconditionFailure("a broker config has no number")
     }
     return number
   }

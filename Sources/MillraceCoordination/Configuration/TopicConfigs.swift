@@ -33,6 +33,9 @@ package enum TopicConfigs {
       cache, where a power cut can still take back a suffix. Consumers and acks=all see durable records only.
       """),
     topic(
+      "errors.deadletterqueue.group.enable", .boolean, "false", .any, [],
+      "Whether the topic may be the dead-letter topic of share groups (KIP-1191)."),
+    topic(
       "file.delete.delay.ms", .long, "60000", .atLeast(0), ["log.segment.delete.delay.ms"],
       "How long a deleted file stays on disk under its .deleted name."),
     topic(

@@ -12,6 +12,7 @@ package struct TopicConfiguration: Sendable, Equatable {
   package var deleteRetentionMs: Int64 = 86_400_000
   /// `durability=commit`: durable after an fsync. Otherwise from the page cache on.
   package var commitsToDisk = true
+  package var takesDeadLetters = false
   package var fileDeleteDelayMs: Int64 = 60_000
   package var flushMessages = Int64.max
   package var flushMs = Int64.max
@@ -70,6 +71,7 @@ package struct TopicConfiguration: Sendable, Equatable {
     case ("compression.zstd.level", .integer(let number)): zstdLevel = Int(number)
     case ("delete.retention.ms", .integer(let number)): deleteRetentionMs = number
     case ("durability", .text(let text)): commitsToDisk = text == "commit"
+    case ("errors.deadletterqueue.group.enable", .boolean(let flag)): takesDeadLetters = flag
     case ("file.delete.delay.ms", .integer(let number)): fileDeleteDelayMs = number
     case ("flush.messages", .integer(let number)): flushMessages = number
     case ("flush.ms", .integer(let number)): flushMs = number

@@ -15,6 +15,10 @@ package struct GroupConfig: Sendable, Equatable {
   package var offsetsRetentionMs: Int64 = 7 * 24 * 60 * 60_000
   /// `group.consumer.…`
   package var consumer = ConsumerGroupConfig()
+  /// `group.share.…`
+  package var share = ShareGroupConfig()
+  /// Of share groups that have configs of their own.
+  package var shareOfGroups: [String: ShareGroupConfig] = [:]
 
   /// How long a new member's first JoinGroup may stay parked. It cannot heartbeat yet and a dead connection goes
   /// unnoticed meanwhile, so the join itself expires; a live client joins again. Not configurable in Kafka either.
@@ -24,4 +28,6 @@ package struct GroupConfig: Sendable, Equatable {
   package static let maxPendingMembers = 10_000
 
   package init() {}
+
+  package func share(of groupId: String) -> ShareGroupConfig { shareOfGroups[groupId] ?? share }
 }

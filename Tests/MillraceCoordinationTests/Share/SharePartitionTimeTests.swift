@@ -78,6 +78,7 @@ import Testing
   @Test func `a delayed retry is still delayed after a restart, and a clock that went back cannot prolong it`() throws {
     var policy = SharePolicy()
     policy.retryBackoffMs = 1000
+    policy.retryBackoffMaxMs = 1000
     var stage = try PartitionStage(policy: policy)
     stage.acquire()
     #expect(stage.acknowledge(0, 9, [.release]) == .none)

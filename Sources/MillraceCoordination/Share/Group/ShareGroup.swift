@@ -8,19 +8,6 @@
 
 import MillraceProtocol
 
-package struct ShareGroupConfig: Sendable, Equatable {
-  /// `group.share.session.timeout.ms`, or the group's `share.session.timeout.ms`
-  package var sessionTimeoutMs: Int32 = 45_000
-  /// `group.share.heartbeat.interval.ms`, or the group's `share.heartbeat.interval.ms`
-  package var heartbeatIntervalMs: Int32 = 5_000
-  /// `group.share.max.size`
-  package var maxSize: Int32 = 200
-  /// `group.share.initialize.retry.interval.ms`: after so long an initialization that nobody heard of is tried again.
-  package var initializeRetryIntervalMs: Int64 = 30_000
-
-  package init() {}
-}
-
 package struct ShareGroupMember: Sendable, Equatable {
   package internal(set) var rackId: String?
   package internal(set) var clientId = ""

@@ -13,7 +13,7 @@ package struct SharePolicy: Sendable, Equatable {
   /// `millrace.share.retry.backoff.ms`: the delay after a first delivery that failed; 0 for none.
   package var retryBackoffMs: Int64 = 0
   /// `millrace.share.retry.backoff.max.ms`: what the delay grows to at most. Below the first delay it has no effect.
-  package var retryBackoffMaxMs: Int64 = 0
+  package var retryBackoffMaxMs: Int64 = 60_000
 
   package init() {}
 
