@@ -5,6 +5,9 @@ extension ClientProperties {
   func consumer(groupId: String?) throws -> ConsumerConfiguration {
     var consumer = ConsumerConfiguration(try client(), groupId: groupId)
     consumer.groupInstanceId = self["group.instance.id"]
+    try choice("group.protocol", ["classic": .classic, "consumer": .consumer]) { consumer.groupProtocol = $0 }
+    consumer.remoteAssignor = self["group.remote.assignor"]
+    consumer.rack = self["client.rack"]
     try choice("auto.offset.reset", ["earliest": .earliest, "latest": .latest, "none": .none]) {
       consumer.autoOffsetReset = $0
     }

@@ -17,7 +17,7 @@ extension Admin {
     _ group: String, _ offsets: [TopicPartition: OffsetAndMetadata]
   ) async throws(KafkaError) -> [TopicPartition: Result<Void, KafkaError>] {
     guard !offsets.isEmpty else { return [:] }
-    return try await cluster.commit(offsets, GroupIdentity(group: group))
+    return try await cluster.commit(offsets, in: group, as: { GroupIdentity(group: group) })
   }
 
   /// Drops committed offsets of topics that no member of the group is subscribed to.

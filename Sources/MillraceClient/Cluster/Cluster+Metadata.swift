@@ -9,13 +9,25 @@ enum MetadataQuery: Hashable, Sendable {
   case brokers
   case allTopics
   case topics(Set<String>, create: Bool)
+  /// Topics whose names are not known (KIP-516).
+  case topicIds(Set<Uuid>)
 }
 
 extension Cluster {
   /// How long a topic that is not there is looked for: one that was just created is not known everywhere at once.
   private static let unknownTopicGrace = Duration.seconds(2)
+  private static let firstMetadataById: Int16 = 12
 
   var metadata: ClusterMetadata { state.withLock { $0.metadata } }
+
+  /// The names of those of these topics that are known.
+  func topicNames(of ids: Set<Uuid>) -> [Uuid: String] {
+    state.withLock { state in
+      Dictionary(
+        ids.compactMap { id in state.metadata.topicNames[id].map { (id, $0) } }, uniquingKeysWith: { first, _ in first }
+      )
+    }
+  }
 
   /// The topic from the cache, when it is there and young enough.
   func cachedTopic(_ name: String) -> TopicMetadata? {
@@ -47,7 +59,12 @@ extension Cluster {
   }
 
   func leader(of partition: TopicPartition) async throws(KafkaError) -> BrokerInfo {
-    let topic = try await topic(partition.topic)
+    var topic = try await topic(partition.topic)
+    if topic[partition: partition.partition] == nil {
+      // It may have been added since.
+      expireMetadata(of: [partition.topic])
+      topic = try await self.topic(partition.topic)
+    }
     guard let found = topic[partition: partition.partition] else {
       throw KafkaError(
         .invalidArgument,
@@ -90,16 +107,24 @@ extension Cluster {
   }
 
   private func ask(_ query: MetadataQuery) async throws(KafkaError) {
-    let response = try await attempt(to: .any) { version in
+    let response = try await attempt(to: .any) { version throws(KafkaError) in
       switch query {
       case .brokers:
-        MetadataRequest(topics: [])
+        return MetadataRequest(topics: [])
       case .allTopics:
-        MetadataRequest(topics: version == 0 ? [] : nil)
+        return MetadataRequest(topics: version == 0 ? [] : nil)
       case .topics(let names, let create):
-        MetadataRequest(
+        return MetadataRequest(
           topics: names.sorted().map { MetadataRequest.MetadataRequestTopic(name: $0) },
           allowAutoTopicCreation: create || version < 4)
+      case .topicIds(let ids):
+        if version < Self.firstMetadataById {
+          throw KafkaError(
+            .unsupportedVersion, "the broker cannot look up topics by their ids; it needs a newer version")
+        }
+        return MetadataRequest(
+          topics: ids.map { MetadataRequest.MetadataRequestTopic(topicId: $0, name: nil) },
+          allowAutoTopicCreation: false)
       }
     }
     if let error = KafkaError.broker(response.errorCode, about: "the cluster's metadata") { throw error }

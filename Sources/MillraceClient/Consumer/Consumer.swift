@@ -1,4 +1,4 @@
-// The public face of consuming. Behind it: `Fetcher` fetches and hands out, `GroupMember` takes part in a group.
+// The public face of consuming. Behind it: `Fetcher` fetches and hands out, a `GroupMember` takes part in a group.
 
 import MillraceProtocol
 import NIOCore
@@ -34,7 +34,7 @@ public final class Consumer: Sendable {
   let configuration: ConsumerConfiguration
   private let cluster: Cluster
   let fetcher: Fetcher
-  private let member = Mutex<GroupMember?>(nil)
+  private let member = Mutex<(any GroupMember)?>(nil)
   private let committer: OffsetCommitter?
 
   /// Connects to the cluster.
@@ -45,9 +45,10 @@ public final class Consumer: Sendable {
     try configuration.check()
     self.configuration = configuration
     cluster = try await Cluster.connect(configuration.client)
-    let fetcher = Fetcher(configuration, cluster)
+    let identity = configuration.groupId.map { CurrentIdentity(GroupIdentity(group: $0)) }
+    let fetcher = Fetcher(configuration, cluster, identity)
     self.fetcher = fetcher
-    committer = configuration.groupId.map { [cluster] in OffsetCommitter(group: $0, configuration, cluster, fetcher) }
+    committer = identity.map { [cluster] in OffsetCommitter(configuration, cluster, fetcher, $0) }
   }
 
   deinit {
@@ -62,18 +63,55 @@ public final class Consumer: Sendable {
   /// Joins the group and reads what it assigns to this member.
   ///
   /// Calling it again changes the topics.
+  ///
+  /// - Throws: `KafkaError` with code `.invalidArgument` without a group id or without a topic. What the group answers
+  ///   comes out of ``batches`` and ``records``.
   public func subscribe(to topics: [String]) async throws(KafkaError) {
-    guard let group = configuration.groupId, let committer else {
+    guard !topics.isEmpty else { throw KafkaError(.invalidArgument, "there is no topic to subscribe to") }
+    try subscribe(to: .topics(Set(topics)))
+  }
+
+  /// Joins the group and reads what it assigns to this member of all topics whose whole name matches a pattern, also of
+  /// those that are created later. The broker evaluates it, so that all members mean the same (KIP-848).
+  ///
+  /// Needs ``ConsumerConfiguration/groupProtocol`` `.consumer`. Calling it again changes the topics.
+  ///
+  /// - Parameter pattern: a regular expression of RE2, as in `orders-.*`.
+  public func subscribe(matching pattern: String) async throws(KafkaError) {
+    guard !pattern.isEmpty else { throw KafkaError(.invalidArgument, "the pattern is empty") }
+    try subscribe(to: .pattern(pattern))
+  }
+
+  private func subscribe(to subscription: Subscription) throws(KafkaError) {
+    guard let committer else {
       throw KafkaError(.invalidArgument, "to subscribe needs a group id; without one, assign partitions")
     }
-    guard !topics.isEmpty else { throw KafkaError(.invalidArgument, "there is no topic to subscribe to") }
-    let new = GroupMember(group: group, configuration, cluster, fetcher, committer)
     let current = member.withLock { member in
-      if member == nil { member = new }
-      return member
+      let current = member ?? makeMember(committer)
+      member = current
+      return current
     }
+    try current.subscribe(to: subscription)
     committer.start()
-    (current ?? new).subscribe(to: Set(topics))
+  }
+
+  private func makeMember(_ committer: OffsetCommitter) -> any GroupMember {
+    switch configuration.groupProtocol {
+    case .classic:
+      ClassicMember(group: committer.group, configuration, cluster, fetcher, committer)
+    case .consumer:
+      HeartbeatMember(
+        group: committer.group,
+        HeartbeatMembership.Settings(
+          memberId: Uuid.random().description, groupInstanceId: configuration.groupInstanceId,
+          rack: configuration.rack, assignor: configuration.remoteAssignor,
+          maxPollInterval: TimeAmount(configuration.maxPollInterval), reconciles: true,
+          backoff: Backoff(configuration.client)),
+        cluster,
+        ConsumerGroupReader(
+          group: committer.group, configuration: configuration, cluster: cluster, fetcher: fetcher,
+          committer: committer))
+    }
   }
 
   /// Reads these partitions and no others, without sharing them. With a group id, offsets can be committed all the same.

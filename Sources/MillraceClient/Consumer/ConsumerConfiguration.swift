@@ -15,6 +15,14 @@ public enum GroupAssignor: String, Sendable, Hashable, CaseIterable {
   case roundRobin = "roundrobin"
 }
 
+/// How members of a group agree on who reads what (`group.protocol`).
+public enum GroupProtocol: String, Sendable, Hashable, CaseIterable {
+  /// A member works it out for all, and everybody gives up everything meanwhile.
+  case classic
+  /// The coordinator decides, and a member only gives up what it has to (KIP-848); brokers from Kafka 4.0 on have it.
+  case consumer
+}
+
 /// A change of what a group member has to read.
 public enum RebalanceEvent: Sendable, Hashable {
   /// Partitions were assigned; reading them begins afterwards.
@@ -48,9 +56,18 @@ public struct ConsumerConfiguration: Sendable {
   public var autoOffsetReset = OffsetReset.latest
   /// How often what was processed is committed (`auto.commit.interval.ms`); nil to leave that to `commit()`.
   public var autoCommitInterval: Duration? = .seconds(5)
-  /// In order of preference. A group uses the first that all members know.
+  /// How the group's members share out partitions (`group.protocol`). A group changes from one way to the other while
+  /// it runs, as its members do.
+  public var groupProtocol = GroupProtocol.classic
+  /// Which of the coordinator's assignors to use, `uniform` or `range`; nil for the one that it prefers
+  /// (`group.remote.assignor`). Of the consumer protocol only.
+  public var remoteAssignor: String?
+  /// Where this consumer is, for assignors and brokers that know racks (`client.rack`).
+  public var rack: String?
+  /// In order of preference. A group uses the first that all members know. Of the classic protocol only.
   public var assignors: [GroupAssignor] = [.range, .roundRobin]
-  /// After how long without a heartbeat a member counts as dead (`session.timeout.ms`).
+  /// After how long without a heartbeat a member counts as dead (`session.timeout.ms`). Of the classic protocol only:
+  /// otherwise the coordinator decides on it and on the heartbeats.
   public var sessionTimeout: Duration = .seconds(45)
   public var heartbeatInterval: Duration = .seconds(3)
   /// How long processing of a batch may take before the member gives up its partitions (`max.poll.interval.ms`).
@@ -82,6 +99,8 @@ public struct ConsumerConfiguration: Sendable {
     guard groupId != nil || groupInstanceId == nil else {
       throw KafkaError(.configuration, "a group instance id needs a group id")
     }
+    try checkFetching()
+    guard groupProtocol == .classic else { return }
     guard !assignors.isEmpty else { throw KafkaError(.configuration, "a group needs at least one assignor") }
     guard heartbeatInterval > .zero, heartbeatInterval < sessionTimeout else {
       throw KafkaError(.configuration, "the heartbeat interval must be shorter than the session time-out")
@@ -89,6 +108,9 @@ public struct ConsumerConfiguration: Sendable {
     guard sessionTimeout <= maxPollInterval else {
       throw KafkaError(.configuration, "the session time-out must not be longer than maxPollInterval")
     }
+  }
+
+  private func checkFetching() throws(KafkaError) {
     guard fetchMinBytes >= 0, fetchMaxBytes > 0, maxPartitionFetchBytes > 0, prefetchBytes > 0 else {
       throw KafkaError(.configuration, "fetch sizes must be greater than zero")
     }

@@ -33,7 +33,7 @@ extension FetchRequest {
       maxWaitMs: wait.clampedMilliseconds, minBytes: Int32(clamping: configuration.fetchMinBytes),
       maxBytes: Int32(clamping: plan.maxBytes), isolationLevel: configuration.isolation.rawValue,
       sessionId: plan.session.sessionId, sessionEpoch: plan.session.epoch, topics: topics,
-      forgottenTopicsData: forgotten)
+      forgottenTopicsData: forgotten, rackId: configuration.rack ?? "")
   }
 }
 

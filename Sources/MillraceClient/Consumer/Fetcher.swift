@@ -31,13 +31,16 @@ final class Fetcher: Sendable {
 
   let configuration: ConsumerConfiguration
   let cluster: Cluster
+  private let identity: CurrentIdentity?
   private let state: Mutex<State>
   /// Set when the application comes for more while a hold is wanted.
   let idle: Signal
 
-  init(_ configuration: ConsumerConfiguration, _ cluster: Cluster) {
+  /// - Parameter identity: as whom committed offsets are looked up; nil without a group.
+  init(_ configuration: ConsumerConfiguration, _ cluster: Cluster, _ identity: CurrentIdentity?) {
     self.configuration = configuration
     self.cluster = cluster
+    self.identity = identity
     let limits = Assignment.Limits(
       prefetchBytes: configuration.prefetchBytes, fetchMaxBytes: configuration.fetchMaxBytes,
       maxPartitionFetchBytes: configuration.maxPartitionFetchBytes, stopAtEnd: configuration.stopAtEnd,
@@ -108,6 +111,8 @@ final class Fetcher: Sendable {
     let holdIsWanted = state.withLock { state in
       state.assignment.complete()
       state.busySince = nil
+      // At once: whoever wants the hold must not have to race for the moment between two batches.
+      if state.holdIsWanted { state.isHeld = true }
       return state.holdIsWanted
     }
     if holdIsWanted { idle.set() }
@@ -263,7 +268,10 @@ final class Fetcher: Sendable {
     } catch {
       logger.debug("no metadata", metadata: ["error": "\(error)"])
     }
-    let isComplete = found.count == topics.count && found.allSatisfy { $0.partitions.allSatisfy { $0.leader != nil } }
+    let wanted = read { $0.partitions.keys.filter { topics.contains($0.topic) } }
+    let isComplete = wanted.allSatisfy { partition in
+      found.contains { $0.name == partition.topic && $0[partition: partition.partition]?.leader != nil }
+    }
     if !isComplete { try? await pause(configuration.client.retryBackoffMax) }
     state.withLock { [found] in $0.assignment.located(found) }
   }
@@ -271,10 +279,11 @@ final class Fetcher: Sendable {
   private func resolve(_ starts: [TopicPartition: StartPosition], _ tokens: [TopicPartition: UInt64]) async {
     var offsets: [TopicPartition: Int64] = [:]
     do throws(KafkaError) {
-      for (partition, result) in try await StartOffsets(cluster, configuration).resolve(starts) {
+      for (partition, result) in try await StartOffsets(cluster, configuration, identity).resolve(starts) {
         switch result {
         case .success(let offset): offsets[partition] = offset
-        case .failure(let error) where error.isRetriable:
+        // An argument is wrong when the group has given us a partition that our broker does not know of yet.
+        case .failure(let error) where error.isRetriable || error.code == .invalidArgument:
           logger.debug("no start offset", metadata: ["partition": "\(partition)", "error": "\(error)"])
         case .failure(let error):
           state.withLock { $0.assignment.giveUp(partition, token: tokens[partition] ?? 0) }

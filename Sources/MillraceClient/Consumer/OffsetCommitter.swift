@@ -6,7 +6,6 @@ import Synchronization
 
 final class OffsetCommitter: Sendable {
   private struct State {
-    var identity: GroupIdentity
     /// What is committed as far as we know, so that nothing is committed twice.
     var committed: [TopicPartition: Int64] = [:]
     var task: Task<Void, Never>?
@@ -16,14 +15,15 @@ final class OffsetCommitter: Sendable {
   private let configuration: ConsumerConfiguration
   private let cluster: Cluster
   private let fetcher: Fetcher
-  private let state: Mutex<State>
+  private let identity: CurrentIdentity
+  private let state = Mutex(State())
 
-  init(group: String, _ configuration: ConsumerConfiguration, _ cluster: Cluster, _ fetcher: Fetcher) {
-    self.group = group
+  init(_ configuration: ConsumerConfiguration, _ cluster: Cluster, _ fetcher: Fetcher, _ identity: CurrentIdentity) {
+    group = identity.value.group
     self.configuration = configuration
     self.cluster = cluster
     self.fetcher = fetcher
-    state = Mutex(State(identity: GroupIdentity(group: group)))
+    self.identity = identity
   }
 
   /// Begins to commit periodically, if that is wanted.
@@ -45,23 +45,22 @@ final class OffsetCommitter: Sendable {
   }
 
   /// The identity that later commits are made under.
-  func use(_ identity: GroupIdentity) {
-    state.withLock {
-      if $0.identity != identity { $0.committed = [:] }
-      $0.identity = identity
-    }
+  func use(_ new: GroupIdentity) {
+    guard identity.value != new else { return }
+    identity.value = new
+    state.withLock { $0.committed = [:] }
   }
 
-  var currentIdentity: GroupIdentity { state.withLock { $0.identity } }
+  var currentIdentity: GroupIdentity { identity.value }
 
   func commit(
     _ offsets: [TopicPartition: OffsetAndMetadata], until deadline: ContinuousClock.Instant? = nil
   ) async throws(KafkaError) {
     guard !offsets.isEmpty else { return }
-    let identity = state.withLock { $0.identity }
-    let results = try await cluster.commit(offsets, identity, until: deadline)
+    let before = identity.value
+    let results = try await cluster.commit(offsets, in: group, as: { [identity] in identity.value }, until: deadline)
     state.withLock { state in
-      guard state.identity == identity else { return }
+      guard identity.value == before else { return }
       for (partition, result) in results {
         if case .success = result { state.committed[partition] = offsets[partition]?.offset }
       }

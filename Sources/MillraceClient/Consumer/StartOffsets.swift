@@ -3,10 +3,12 @@
 struct StartOffsets {
   private let cluster: Cluster
   private let configuration: ConsumerConfiguration
+  private let identity: CurrentIdentity?
 
-  init(_ cluster: Cluster, _ configuration: ConsumerConfiguration) {
+  init(_ cluster: Cluster, _ configuration: ConsumerConfiguration, _ identity: CurrentIdentity?) {
     self.cluster = cluster
     self.configuration = configuration
+    self.identity = identity
   }
 
   func resolve(
@@ -16,10 +18,16 @@ struct StartOffsets {
     var starts = starts
     let committed = starts.filter { $0.value == .committed }.map(\.key)
     if !committed.isEmpty {
-      guard let group = configuration.groupId else {
+      guard let group = configuration.groupId, let identity else {
         throw KafkaError(.invalidArgument, "committed offsets need a group id")
       }
-      let offsets = try await cluster.committedOffsets(of: group, committed)
+      let isConsumerProtocol = configuration.groupProtocol == .consumer
+      let offsets = try await cluster.committedOffsets(
+        of: group, committed,
+        as: {
+          let member = identity.value
+          return isConsumerProtocol && member.generation >= 0 ? member : nil
+        })
       for partition in committed {
         starts[partition] = nil
         if let offset = offsets[partition] {

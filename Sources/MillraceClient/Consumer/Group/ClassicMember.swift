@@ -1,4 +1,4 @@
-// Drives a `GroupMembership` in one task: talks to the coordinator, gives partitions to the fetcher and takes them away,
+// Drives a `ClassicMembership` in one task: talks to the coordinator, gives partitions to the fetcher and takes them away,
 // commits in between and tells the application.
 
 import Logging
@@ -6,9 +6,9 @@ import MillraceProtocol
 import NIOCore
 import Synchronization
 
-final class GroupMember: Sendable {
+final class ClassicMember: GroupMember {
   private struct State {
-    var membership: GroupMembership
+    var membership: ClassicMembership
     var task: Task<Void, Never>?
     var isLeaving = false
   }
@@ -36,8 +36,8 @@ final class GroupMember: Sendable {
     self.committer = committer
     state = Mutex(
       State(
-        membership: GroupMembership(
-          GroupMembership.Settings(
+        membership: ClassicMembership(
+          ClassicMembership.Settings(
             assignors: configuration.assignors, groupInstanceId: configuration.groupInstanceId,
             heartbeatInterval: TimeAmount(configuration.heartbeatInterval),
             maxPollInterval: TimeAmount(configuration.maxPollInterval),
@@ -46,7 +46,11 @@ final class GroupMember: Sendable {
 
   private var logger: Logger { configuration.client.logger }
 
-  func subscribe(to topics: Set<String>) {
+  func subscribe(to subscription: Subscription) throws(KafkaError) {
+    guard case .topics(let topics) = subscription else {
+      throw KafkaError(
+        .invalidArgument, "a pattern needs the consumer protocol (KIP-848): set groupProtocol to .consumer")
+    }
     state.withLock { state in
       state.membership.subscribe(to: topics, now: .now())
       if state.task == nil, !state.isLeaving { state.task = Task { await self.run() } }
@@ -54,7 +58,6 @@ final class GroupMember: Sendable {
     fetcher.idle.set()
   }
 
-  /// Gives up without telling anybody; the group finds out by the session time-out.
   func abandon() {
     state.withLock { $0.task?.cancel() }
   }
@@ -103,7 +106,7 @@ final class GroupMember: Sendable {
     }
   }
 
-  private func perform(_ action: GroupMembership.Action) async throws(KafkaError) {
+  private func perform(_ action: ClassicMembership.Action) async throws(KafkaError) {
     switch action {
     case .sleep(let deadline):
       try await fetcher.idle.wait(until: deadline)
@@ -141,7 +144,7 @@ final class GroupMember: Sendable {
   }
 
   /// Gives an answer to the membership, and forgets a coordinator that says that it is none.
-  private func take(_ code: Int16, _ body: (inout GroupMembership) -> Void) {
+  private func take(_ code: Int16, _ body: (inout ClassicMembership) -> Void) {
     if code == ErrorCode.notCoordinator.rawValue || code == ErrorCode.coordinatorNotAvailable.rawValue {
       cluster.forget(.coordinator(.group(group)))
     }
@@ -152,7 +155,7 @@ final class GroupMember: Sendable {
     committer.use(identity)
   }
 
-  private func identify(_ membership: GroupMembership) -> GroupIdentity {
+  private func identify(_ membership: ClassicMembership) -> GroupIdentity {
     GroupIdentity(
       group: group, generation: membership.generation, memberId: membership.memberId,
       groupInstanceId: configuration.groupInstanceId)

@@ -1,5 +1,5 @@
 // A member of a classic group, as a plain value: `next` says what to do now, the other functions take what came of it.
-// `GroupMember` drives it.
+// `ClassicMember` drives it.
 //
 //                        ┌────────────── rebalance: heartbeat, sync or commit says so ───────────────┐
 //                        ▼                                                                           │
@@ -15,7 +15,7 @@
 import MillraceProtocol
 import NIOCore
 
-struct GroupMembership {
+struct ClassicMembership {
   struct Settings: Sendable {
     var assignors: [GroupAssignor]
     var groupInstanceId: String?

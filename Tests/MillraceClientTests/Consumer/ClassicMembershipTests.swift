@@ -6,13 +6,13 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct GroupMembershipTests {
+@Suite struct ClassicMembershipTests {
   private let start = NIODeadline.uptimeNanoseconds(0) + .hours(1)
   private let partitions = [TopicPartition("t", 0), TopicPartition("t", 1)]
 
-  private func membership(instance: String? = nil) -> GroupMembership {
-    GroupMembership(
-      GroupMembership.Settings(
+  private func membership(instance: String? = nil) -> ClassicMembership {
+    ClassicMembership(
+      ClassicMembership.Settings(
         assignors: [.range], groupInstanceId: instance, heartbeatInterval: .seconds(3), maxPollInterval: .seconds(300),
         metadataMaxAge: .minutes(5), backoff: Backoff(first: .milliseconds(100), limit: .seconds(1))))
   }
@@ -34,7 +34,7 @@ import Testing
   }
 
   /// A follower that owns both partitions.
-  private func stable() throws -> GroupMembership {
+  private func stable() throws -> ClassicMembership {
     var membership = membership()
     membership.subscribe(to: ["t"], now: start)
     membership.joined(try joinResponse(leader: "other"), now: start)
