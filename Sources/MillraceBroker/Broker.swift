@@ -16,6 +16,7 @@ package final class Broker: Sendable {
   package let topics = TopicTable()
   package let catalog: CatalogRuntime
   package let groups: GroupRuntime
+  package let shareState: ShareStateRuntime
   package let transactions: TransactionRuntime
   let transactionalWrites = TransactionalWrites()
   package let advertised = AdvertisedListeners()
@@ -36,13 +37,16 @@ package final class Broker: Sendable {
     groups = GroupRuntime(
       config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
       topics: topics, timers: timers, clock: clock, logger: logger)
+    shareState = ShareStateRuntime(
+      configuration: configuration, catalog: catalog, topics: topics, timers: timers, clock: clock, logger: logger)
     housekeeping = Housekeeping(
       store: store, catalog: catalog, configuration: configuration, clock: clock, logger: logger)
     transactions = TransactionRuntime(
-      configuration: configuration, catalog: catalog, groups: groups, topics: topics, timers: timers, clock: clock,
-      logger: logger)
+      configuration: configuration, catalog: catalog, groups: groups, shareState: shareState, topics: topics,
+      timers: timers, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
     groups.follow(catalog)
+    shareState.follow(catalog)
     transactions.follow(catalog)
   }
 
@@ -50,6 +54,8 @@ package final class Broker: Sendable {
   package func start() throws(CatalogError) {
     timers.start()
     try catalog.start()
+    if let topic = topics.topic(named: ShareStateRuntime.topicName) { shareState.adopt(topic, isNew: false) }
+    shareState.keepHouse()
     groups.configureGroups(by: catalog)
     if let topic = topics.topic(named: GroupRuntime.topicName) { groups.adopt(topic, isNew: false) }
     groups.expireOffsetsRegularly()
@@ -64,6 +70,7 @@ package final class Broker: Sendable {
     housekeeping.stop()
     transactions.stop()
     groups.stop()
+    shareState.stop()
     timers.stop()
     catalog.stop()
     store.close(nowMs: clock.nowMs())

@@ -84,6 +84,12 @@ struct InternalTopic {
         "segment.bytes": segmentBytes(configuration.transactionTopicSegmentBytes),
         "unclean.leader.election.enable": "false",
       ]
+    case TopicName.shareGroupState:
+      partitionCount = Int(configuration.shareStateTopicPartitionCount)
+      overrides = [
+        "cleanup.policy": "delete", "compression.type": "producer", "retention.ms": "-1",
+        "segment.bytes": segmentBytes(configuration.shareStateTopicSegmentBytes),
+      ]
     default: return nil
     }
   }

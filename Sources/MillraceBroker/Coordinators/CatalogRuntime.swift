@@ -149,6 +149,8 @@ package final class CatalogRuntime: Sendable {
   /// Whether the catalog has the topic, although its partitions may not be there yet.
   package func hasTopic(named name: String) -> Bool { state.withLock { $0.catalog.topic(named: name) != nil } }
 
+  package func hasTopic(id: Uuid) -> Bool { state.withLock { $0.catalog.topic(id: id) != nil } }
+
   private struct Performed<Answer: Sendable> {
     let answer: Answer
     let journal: Journal

@@ -15,6 +15,9 @@ enum CoordinatorPhase {
   /// Whether reading the journal is what brings it on.
   var awaitsLoad: Bool { self == .loading || self == .offline }
 
+  /// Whether clients may be sent here.
+  var isReachable: Bool { self == .loading || self == .serving }
+
   /// What to answer instead of serving.
   var refusal: ErrorCode? {
     switch self {

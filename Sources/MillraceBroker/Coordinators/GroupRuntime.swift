@@ -119,12 +119,7 @@ package final class GroupRuntime: Sendable {
   /// Whether clients of the group may be sent here.
   package func canCoordinate(_ groupId: String) -> Bool {
     guard let shard = shard(for: groupId) else { return false }
-    return shard.state.withLock { state in
-      switch state.phase {
-      case .loading, .serving: true
-      case .offline, .stopped: false
-      }
-    }
+    return shard.state.withLock { $0.phase.isReachable }
   }
 }
 

@@ -4,7 +4,6 @@
 import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
-import MillraceRecords
 
 extension GroupRuntimeShard {
   func commit(
@@ -15,7 +14,7 @@ extension GroupRuntimeShard {
     let effects = state.withLock { state -> Effects in
       if let refusal = state.phase.refusal { return Effects(refusal: { outcome(.failure(refusal)) }) }
       // Asked before the shard decides: a shard that is ahead of its journal is thrown away.
-      if let refusal = refusal(of: producer) { return Effects(refusal: { outcome(.failure(refusal)) }) }
+      if let refusal = journal.refusal(of: producer) { return Effects(refusal: { outcome(.failure(refusal)) }) }
       let now = time.now()
       let (response, decision) = state.shard.commit(request, now: now)
       var effects = perform(decision, now, &state, producer: producer)
@@ -23,18 +22,6 @@ extension GroupRuntimeShard {
       return effects
     }
     complete(effects)
-  }
-
-  private func refusal(of producer: Journal.Producer) -> ErrorCode? {
-    let header = BatchHeader(
-      attributes: .transactional, producerId: producer.id, producerEpoch: producer.epoch,
-      baseSequence: BatchHeader.noSequence)
-    do throws(LogError) {
-      try journal.log.checkProducer(header, producer.transaction)
-      return nil
-    } catch {
-      return error.isAboutProducer ? ErrorCode(error) : ErrorCode(ofJournal: error)
-    }
   }
 
   /// Journals the outcome of a transaction; `outcome` is called when it is durable.

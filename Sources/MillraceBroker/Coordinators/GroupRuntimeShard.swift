@@ -19,9 +19,6 @@ final class GroupRuntimeShard: Sendable {
   typealias Answer<Response> = @Sendable (Response) -> Void
   typealias Outcome<Response> = @Sendable (Result<Response, ErrorCode>) -> Void
 
-  /// About how large a batch of facts becomes; small enough for the smallest segments.
-  private static let batchByteCount = 512 << 10
-
   struct State {
     var phase = CoordinatorPhase.loading
     var shard: GroupShard
@@ -183,7 +180,8 @@ final class GroupRuntimeShard: Sendable {
     effects.patternQueries = decision.patternQueries
     guard !decision.records.isEmpty else { return effects }
     do {
-      state.journalEnd = try append(decision.records, nowMs: now.wallMs, producer)
+      state.journalEnd = try journal.append(
+        inBatches: decision.records.map { try Journal.Fact($0.encode()) }, nowMs: now.wallMs, producer: producer)
       effects.through = state.journalEnd
     } catch {
       effects.failure = (ErrorCode(ofJournal: error), drop(&state))
@@ -192,25 +190,6 @@ final class GroupRuntimeShard: Sendable {
         metadata: ["partition": "\(journal.log.id)", "error": "\(error)"])
     }
     return effects
-  }
-
-  /// Large decisions (a group with very many offsets is deleted) are cut into several batches. That is harmless: each
-  /// fact stands for itself, and nobody is told of any before all of them are durable.
-  private func append(_ records: [GroupRecord], nowMs: Int64, _ producer: Journal.Producer?) throws -> Int64 {
-    var end: Int64 = 0
-    var batch: [Journal.Fact] = []
-    var byteCount = 0
-    for record in records {
-      let (key, value) = try record.encode()
-      batch.append(Journal.Fact(key: key, value: value))
-      byteCount += key.readableBytes + (value?.readableBytes ?? 0)
-      if byteCount >= Self.batchByteCount {
-        end = try journal.append(batch, nowMs: nowMs, producer: producer)
-        batch.removeAll()
-        byteCount = 0
-      }
-    }
-    return batch.isEmpty ? end : try journal.append(batch, nowMs: nowMs, producer: producer)
   }
 
   func complete(_ effects: Effects) {

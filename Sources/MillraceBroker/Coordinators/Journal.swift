@@ -3,6 +3,7 @@
 // not at all.
 
 import MillraceLog
+import MillraceProtocol
 import MillraceRecords
 import NIOCore
 import Synchronization
@@ -10,6 +11,9 @@ import Synchronization
 package struct Journal: Sendable {
   /// How much is read at a time while replaying.
   private static let readSize = 1 << 20
+
+  /// About how large a batch of facts becomes; small enough for the smallest segments.
+  private static let batchByteCount = 512 << 10
 
   package let log: PartitionLog
   /// Written into every batch.
@@ -30,6 +34,10 @@ package struct Journal: Sendable {
       self.key = key
       self.value = value
       self.producerId = producerId
+    }
+
+    init(_ encoded: (key: ByteBuffer, value: ByteBuffer?)) {
+      self.init(key: encoded.key, value: encoded.value)
     }
 
     var byteCount: Int64 { Int64(key?.readableBytes ?? 0) + Int64(value?.readableBytes ?? 0) }
@@ -62,6 +70,37 @@ package struct Journal: Sendable {
       preconditionFailure("an uncompressed batch cannot fail to compress: \(error)")
     }
     return try append(batch, nowMs: nowMs, producer?.transaction ?? .unchecked)
+  }
+
+  /// Appends facts as several batches if they are many (a group with very many offsets is deleted), and returns the
+  /// offset behind them. That is harmless: each fact stands for itself, and nobody is told of any before all of them
+  /// are durable.
+  func append(inBatches facts: [Fact], nowMs: Int64, producer: Producer? = nil) throws(LogError) -> Int64 {
+    var end: Int64 = 0
+    var rest = facts[...]
+    while !rest.isEmpty {
+      var byteCount: Int64 = 0
+      let batch = rest.prefix { fact in
+        defer { byteCount += fact.byteCount }
+        return byteCount < Self.batchByteCount
+      }
+      end = try append(Array(batch), nowMs: nowMs, producer: producer)
+      rest = rest[batch.endIndex...]
+    }
+    return end
+  }
+
+  /// Why the log would not take a batch of the producer's transaction now.
+  func refusal(of producer: Producer) -> ErrorCode? {
+    let header = BatchHeader(
+      attributes: .transactional, producerId: producer.id, producerEpoch: producer.epoch,
+      baseSequence: BatchHeader.noSequence)
+    do throws(LogError) {
+      try log.checkProducer(header, producer.transaction)
+      return nil
+    } catch {
+      return error.isAboutProducer ? ErrorCode(error) : ErrorCode(ofJournal: error)
+    }
   }
 
   /// Appends the outcome of a producer's transaction.

@@ -15,18 +15,20 @@ final class TransactionMarkers: Sendable {
   private let topics: TopicTable
   private let catalog: CatalogRuntime
   private let groups: GroupRuntime
+  private let shareState: ShareStateRuntime
   private let clock: any BrokerClock
   private let timers: Timers
   private let logger: Logger
   let worker = SerialWorker()
 
   init(
-    topics: TopicTable, catalog: CatalogRuntime, groups: GroupRuntime, clock: any BrokerClock, timers: Timers,
-    logger: Logger
+    topics: TopicTable, catalog: CatalogRuntime, groups: GroupRuntime, shareState: ShareStateRuntime,
+    clock: any BrokerClock, timers: Timers, logger: Logger
   ) {
     self.topics = topics
     self.catalog = catalog
     self.groups = groups
+    self.shareState = shareState
     self.clock = clock
     self.timers = timers
     self.logger = logger
@@ -97,6 +99,9 @@ final class TransactionMarkers: Sendable {
     }
     if partition.topic == GroupRuntime.topicName {
       return groups.end(marker, partition: partition.partition, done)
+    }
+    if partition.topic == ShareStateRuntime.topicName {
+      return shareState.end(marker, partition: partition.partition, done)
     }
     let journal = Journal(log: found.log, leaderEpoch: found.leaderEpoch)
     do throws(LogError) {

@@ -32,15 +32,16 @@ package final class TransactionRuntime: Sendable {
   }
 
   init(
-    configuration: BrokerConfiguration, catalog: CatalogRuntime, groups: GroupRuntime, topics: TopicTable,
-    timers: Timers, clock: any BrokerClock, logger: Logger
+    configuration: BrokerConfiguration, catalog: CatalogRuntime, groups: GroupRuntime, shareState: ShareStateRuntime,
+    topics: TopicTable, timers: Timers, clock: any BrokerClock, logger: Logger
   ) {
     self.configuration = configuration
     self.catalog = catalog
     self.timers = timers
     self.logger = logger
     markers = TransactionMarkers(
-      topics: topics, catalog: catalog, groups: groups, clock: clock, timers: timers, logger: logger)
+      topics: topics, catalog: catalog, groups: groups, shareState: shareState, clock: clock, timers: timers,
+      logger: logger)
     time = GroupTime(clock)
     start = time.now()
   }
@@ -112,12 +113,7 @@ package final class TransactionRuntime: Sendable {
   /// Whether producers with the id may be sent here.
   package func canCoordinate(_ transactionalId: String) -> Bool {
     guard let shard = shard(for: transactionalId) else { return false }
-    return shard.state.withLock { state in
-      switch state.phase {
-      case .loading, .serving: true
-      case .offline, .stopped: false
-      }
-    }
+    return shard.state.withLock { $0.phase.isReachable }
   }
 
   // MARK: Time

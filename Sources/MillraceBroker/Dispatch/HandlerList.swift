@@ -6,6 +6,6 @@ extension Dispatcher {
       Route(ProduceHandler.self), Route(FetchHandler.self), Route(ListOffsetsHandler.self),
       Route(ApiVersionsHandler.self), Route(DeleteRecordsHandler.self),
       Route(OffsetForLeaderEpochHandler.self), Route(DescribeLogDirsHandler.self),
-    ] + catalogRoutes + groupRoutes + transactionRoutes
+    ] + catalogRoutes + groupRoutes + shareRoutes + transactionRoutes
   }
 }

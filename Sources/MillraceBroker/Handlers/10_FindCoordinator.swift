@@ -3,9 +3,10 @@
 // v1 key type, throttle time, error message   v3 flexible   v4 several keys (KIP-699)
 // v5 TRANSACTION_ABORTABLE (KIP-890)   v6 key type share (KIP-932)
 //
-// The coordinator of every group and every transactional id is this broker, once __consumer_offsets or
-// __transaction_state exists; the first who asks has it made.
+// The coordinator of every group, transactional id and share-partition is this broker, once __consumer_offsets,
+// __transaction_state or __share_group_state exists; the first who asks has it made.
 
+import MillraceCoordination
 import MillraceProtocol
 
 struct FindCoordinatorHandler: Handler {
@@ -43,7 +44,21 @@ struct FindCoordinatorHandler: Handler {
         }
       }
     case .share where context.version >= 6:
-      answer { Coordinator(key: $0, .coordinatorNotAvailable) }
+      let broker = context.broker
+      guard keys.contains(where: { ShareStateKey(coordinatorKey: $0) != nil }) else {
+        return answer { Coordinator(key: $0, .invalidRequest) }
+      }
+      broker.shareState.ensureTopic { _ in
+        answer { key in
+          guard let partition = ShareStateKey(coordinatorKey: key) else {
+            return Coordinator(key: key, .invalidRequest)
+          }
+          guard broker.shareState.canCoordinate(partition) else {
+            return Coordinator(key: key, .coordinatorNotAvailable)
+          }
+          return Coordinator(key: key, at: context)
+        }
+      }
     case .share, nil:
       answer { Coordinator(key: $0, .invalidRequest) }
     }

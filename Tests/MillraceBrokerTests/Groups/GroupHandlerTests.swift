@@ -32,7 +32,7 @@ import Testing
     #expect(broker.broker.topics.topic(named: "__consumer_offsets")?.partitions.count == 4)
   }
 
-  @Test func `coordinators of share groups are not available, and unknown kinds are refused`() async throws {
+  @Test func `unknown kinds of coordinators are refused, and nothing is made for them`() async throws {
     let broker = try GroupBroker(["transaction.state.log.num.partitions": "2"])
     func error(_ keyType: Int8, version: Int16) async throws -> ErrorCode {
       let request = FindCoordinatorRequest(
@@ -44,7 +44,8 @@ import Testing
     #expect(try await error(1, version: 6) == .none)
     #expect(broker.broker.topics.topic(named: "__transaction_state") != nil)
     #expect(try await error(2, version: 5) == .invalidRequest)
-    #expect(try await error(2, version: 6) == .coordinatorNotAvailable)
+    #expect(try await error(2, version: 6) == .invalidRequest)
+    #expect(broker.broker.topics.topic(named: "__share_group_state") == nil, "k is no share-partition")
     #expect(try await error(3, version: 6) == .invalidRequest)
     #expect(try await error(9, version: 2) == .invalidRequest)
     #expect(broker.broker.topics.topic(named: "__consumer_offsets") == nil, "nobody asked for a group")

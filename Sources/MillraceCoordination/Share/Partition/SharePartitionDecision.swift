@@ -25,6 +25,25 @@ package struct ShareStateWrite: Sendable, Equatable {
   /// In the order of the offsets, none below the start offset. May be empty: then only the start has moved.
   package var batches: [ShareStateBatch]
 
+  package init(
+    stateEpoch: Int32, leaderEpoch: Int32, startOffset: Int64, deliveryCompleteCount: Int32, batches: [ShareStateBatch]
+  ) {
+    self.stateEpoch = stateEpoch
+    self.leaderEpoch = leaderEpoch
+    self.startOffset = startOffset
+    self.deliveryCompleteCount = deliveryCompleteCount
+    self.batches = batches
+  }
+
+  /// Nil if a batch of the message is no state.
+  package init?(_ message: WriteShareGroupStateRequest.PartitionData) {
+    let batches = message.stateBatches.compactMap { ShareStateBatch($0) }
+    guard batches.count == message.stateBatches.count else { return nil }
+    self.init(
+      stateEpoch: message.stateEpoch, leaderEpoch: message.leaderEpoch, startOffset: message.startOffset,
+      deliveryCompleteCount: message.deliveryCompleteCount, batches: batches)
+  }
+
   package func message(partition: Int32) -> WriteShareGroupStateRequest.PartitionData {
     WriteShareGroupStateRequest.PartitionData(
       partition: partition, stateEpoch: stateEpoch, leaderEpoch: leaderEpoch, startOffset: startOffset,

@@ -23,6 +23,16 @@ package struct ShareStateKey: Hashable, Sendable {
 
   /// The key by which FindCoordinator asks for it (key type 2), and whose hash picks the partition of the journal.
   package var coordinatorKey: String { "\(groupId):\(topicId):\(partition)" }
+
+  /// Nil for a text that is none.
+  package init?(coordinatorKey: String) {
+    let parts = coordinatorKey.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0].contains(where: { !$0.isWhitespace }),
+      let topicId = Uuid(base64: String(parts[1])),
+      let partition = Int32(parts[2])
+    else { return nil }
+    self.init(groupId: String(parts[0]), topicId: topicId, partition: partition)
+  }
 }
 
 package enum ShareStateRecord: Sendable, Equatable {

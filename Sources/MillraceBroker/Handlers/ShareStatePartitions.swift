@@ -1,0 +1,52 @@
+// What the five APIs of share group state have in common: each asks the share coordinator about every partition that
+// it names, and gathers the answers by topic.
+
+import MillraceCoordination
+import MillraceProtocol
+
+enum ShareStatePartitions {
+  typealias Topics<Partition> = [(topicId: Uuid, partitions: [Partition])]
+
+  /// As in Kafka, a request that leaves out the group, the topics or the partitions of one is answered with nothing.
+  static func ask<Asked, Answer: Sendable>(
+    _ topics: Topics<Asked>, ofGroup groupId: String, index: (Asked) -> Int32, _ context: RequestContext,
+    _ ask: (ShareStateKey, Asked, @escaping @Sendable (Answer) -> Void) -> Void,
+    then: @escaping @Sendable (Topics<Answer>) -> Void
+  ) {
+    guard !groupId.isEmpty, topics.allSatisfy({ !$0.partitions.isEmpty }) else { return then([]) }
+    let shape = topics.map { (topicId: $0.topicId, count: $0.partitions.count) }
+    let connection = context.connection
+    let gathering = Gathering<Answer>(count: topics.reduce(0) { $0 + $1.partitions.count }) { answers in
+      // Not on the thread that makes the journal durable: others wait for it.
+      connection.execute {
+        var rest = answers[...]
+        then(
+          shape.map { topic in
+            defer { rest = rest.dropFirst(topic.count) }
+            return (topic.topicId, Array(rest.prefix(topic.count)))
+          })
+      }
+    }
+    var place = 0
+    for topic in topics {
+      for partition in topic.partitions {
+        let key = ShareStateKey(groupId: groupId, topicId: topic.topicId, partition: index(partition))
+        ask(key, partition) { [place] in gathering.put($0, at: place) }
+        place += 1
+      }
+    }
+  }
+}
+
+extension RequestContext {
+  /// Why there cannot be state of the share-partition: INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION.
+  func refusal(of key: ShareStateKey) -> ErrorCode? {
+    if key.partition < 0 { return .invalidRequest }
+    return broker.topics.topic(id: key.topicId)?.partition(key.partition) == nil ? .unknownTopicOrPartition : nil
+  }
+}
+
+extension ErrorCode {
+  /// The text that goes with the code in an answer.
+  var message: String? { self == .none ? nil : name }
+}
