@@ -270,6 +270,44 @@ def test_log_and_storage(new_broker, topic, tmp_path):
     broker.cli("storage", "format", "--cluster-id", cluster, "--log-dirs", fresh, "--ignore-formatted")
 
 
+def test_log_repair(new_broker, topic, tmp_path):
+    broker = new_broker()
+    for value in ("one", "two", "three", "four"):
+        broker.cli("produce", topic, "--bootstrap-server", broker.bootstrap, input=value + "\n")
+    data = tmp_path / "data"
+    in_use = broker.cli("log", "repair", data, check=False)
+    assert in_use.returncode > 0 and "stop it first" in in_use.stdout + in_use.stderr
+    broker.stop()
+    assert "sound" in broker.cli("log", "repair", data).stdout
+
+    segment = next((data / f"{topic}-0").glob("*.log"))
+    content = bytearray(segment.read_bytes())
+    size = 12 + int.from_bytes(content[8:12], "big")
+    content[size + 65] ^= 1
+    segment.write_bytes(content)
+    explained = broker.cli("log", "repair", data, check=False)
+    assert explained.returncode == 1 and str(segment) in explained.stdout
+    assert "lost: offset 1\n" in explained.stdout and "CORRUPT_MESSAGE" in explained.stdout
+    assert segment.read_bytes() == content, "explaining changes nothing"
+    assert broker.cli("log", "repair", data, "--discard", check=False).returncode not in (0, 1)
+
+    cut = broker.cli("log", "repair", data / f"{topic}-0", "--cut").stdout
+    assert cut.index("lost: offset 1\n") < cut.index("cut: "), "what goes is said before it goes"
+    kept = re.search("kept: (.*)", cut)[1]
+    assert open(kept, "rb").read() == content[size:size + 12 + int.from_bytes(content[size + 8:size + 12], "big")]
+    verified = broker.cli("log", "verify", data).stdout
+    assert "sound" in verified and "damaged:" not in verified and "stale:" not in verified
+    assert "sound" in broker.cli("log", "repair", data).stdout
+
+    broker.start()
+    consumed = broker.cli("consume", topic, "--from", "beginning", "--stop-at-end", "--format", "json",
+                          "--bootstrap-server", broker.bootstrap).stdout
+    assert [json.loads(line)["offset"] for line in consumed.splitlines()] == [0, 2, 3]
+    broker.cli("produce", topic, "--bootstrap-server", broker.bootstrap, input="five\n")
+    assert "5" in broker.cli(
+        "get-offsets", topic, "--bootstrap-server", broker.bootstrap).stdout.split()
+
+
 def test_commands_say_that_there_is_no_broker():
     began = time.monotonic()
     result = subprocess.run(

@@ -1,4 +1,5 @@
-// millrace log: the files of partitions, without a broker. Only reads, so it may look at a running broker's files too.
+// millrace log: the files of partitions, without a broker. Dump and Verify only read, so they may look at a running
+// broker's files too; Repair (LogRepair.swift) wants the broker stopped.
 import ArgumentParser
 import MillraceLog
 import MillraceRecords
@@ -6,8 +7,8 @@ import MillraceRecords
 struct LogFiles: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log",
-    abstract: "Show and check the files of partitions, without a broker.",
-    subcommands: [Dump.self, Verify.self])
+    abstract: "Show, check and repair the files of partitions, without a broker.",
+    subcommands: [Dump.self, Verify.self, Repair.self])
 
   /// The partition directories that `paths` name: themselves, or all those in a data directory.
   static func partitions(_ paths: [String]) throws -> [LogInspector] {

@@ -4,7 +4,7 @@
 import Synchronization
 
 extension LogStore {
-  private static let lockName = ".lock"
+  static let lockName = ".lock"
   /// Kafka's marker of a clean stop, with its content.
   static let cleanMarkerName = ".kafka_cleanshutdown"
   static let cleanMarker = Array(#"{"version":0,"brokerEpoch":-1}"#.utf8)
@@ -128,7 +128,7 @@ extension LogStore {
     return (partitions, removals)
   }
 
-  private static func readCheckpoints(
+  static func readCheckpoints(
     in path: String, _ fileSystem: any FileSystem
   ) throws(LogError) -> RecordedOffsets {
     func read(_ checkpoint: OffsetCheckpoint) throws(LogError) -> [PartitionID: Int64] {

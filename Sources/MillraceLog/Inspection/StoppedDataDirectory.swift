@@ -1,0 +1,48 @@
+// A data directory whose broker is stopped and cannot start as long as this is there: it holds the directory's lock.
+
+package final class StoppedDataDirectory: Sendable {
+  package let path: String
+  private let fileSystem: any FileSystem
+  private let lockFile: OpenFile
+  private let recorded: RecordedOffsets
+
+  /// Throws `directoryInUse` while a broker has the directory.
+  package init(_ path: String, fileSystem: any FileSystem = PosixFileSystem()) throws(LogError) {
+    self.path = path
+    self.fileSystem = fileSystem
+    do {
+      lockFile = try fileSystem.lock("\(path)/\(LogStore.lockName)")
+    } catch {
+      throw error.isLocked ? .directoryInUse(path) : .storage(error)
+    }
+    do {
+      recorded = try LogStore.readCheckpoints(in: path, fileSystem)
+    } catch {
+      fileSystem.close(lockFile)
+      throw error
+    }
+  }
+
+  deinit { fileSystem.close(lockFile) }
+
+  package func partitions() throws(LogError) -> [PartitionID] {
+    try LogInspector.partitions(inDataDirectory: path, fileSystem: fileSystem)
+  }
+
+  /// Use it while the directory is held.
+  package func repair(_ id: PartitionID) -> LogRepair {
+    LogRepair(
+      directory: "\(path)/\(id)", fileSystem: fileSystem, known: recorded.known(id, isClean: false))
+  }
+
+  /// Checkpoint files that are there and cannot be read. The broker goes without them, and writes them anew.
+  package func unusableCheckpoints() throws(LogError) -> [String] {
+    var paths: [String] = []
+    for checkpoint in OffsetCheckpoint.allCases {
+      let path = "\(path)/\(checkpoint.rawValue)"
+      guard let content = try LogError.wrap(try fileSystem.contents(of: path)) else { continue }
+      if OffsetCheckpoint.decode(content) == nil { paths.append(path) }
+    }
+    return paths
+  }
+}
