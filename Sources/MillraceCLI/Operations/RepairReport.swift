@@ -6,7 +6,10 @@ enum RepairReport {
     var lines: [String] = []
     for segment in plan.segments {
       for loss in segment.losses {
-        lines.append("damaged: \(segment.path) at \(loss.position): \(loss.byteCount) bytes are not what was written")
+        lines.append("damaged: \(segment.path) at \(loss.position): \(what(loss))")
+        for offsets in loss.altered {
+          lines.append("  in it: whole batches that say \(text(offsets)), which what is around them contradicts")
+        }
         lines.append("  lost: \(lost(loss))")
         lines.append("  now: \(effect(loss))")
         lines.append("  with --cut: \(cut(loss))")
@@ -28,6 +31,11 @@ enum RepairReport {
     return lines
   }
 
+  private static func what(_ loss: LogRepair.Loss) -> String {
+    loss.byteCount == 0
+      ? "batches are missing, with all their bytes" : "\(loss.byteCount) bytes are not what was written"
+  }
+
   private static func lost(_ loss: LogRepair.Loss) -> String {
     if !loss.offsets.isEmpty { return text(loss.offsets) }
     return loss.batchesBehind == 0
@@ -38,6 +46,7 @@ enum RepairReport {
   private static func effect(_ loss: LogRepair.Loss) -> String {
     switch loss.effect {
     case .refused: "fetches of these offsets are answered with CORRUPT_MESSAGE; everything else is served"
+    case .skipped(let offset) where loss.batchesBehind > 0: "readers go on at offset \(offset)"
     case .skipped(let offset):
       "the broker goes on at offset \(offset) when it starts, and readers with it; everything before is served"
     case .cutsLog where loss.batchesBehind == 0: "the broker takes it for a torn write, and cuts it off when it starts"

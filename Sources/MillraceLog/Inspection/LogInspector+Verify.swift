@@ -9,9 +9,15 @@ extension LogInspector {
     var result = LogVerification()
     let files = try files()
     let logs = files.filter { $0.kind == .log }
-    for log in logs {
+    for (number, log) in logs.enumerated() {
+      let before = result
       var check = SegmentCheck(self, log, files, readsRecords: readsRecords)
       try check.run(&result)
+      let hasGaps = result.missingOffsets > before.missingOffsets
+      if hasGaps || result.findings[before.findings.count...].contains(where: \.problem.isDamage) {
+        let next = number + 1 < logs.count ? logs[number + 1].offset : nil
+        try checkOffsets(of: log, next: next, from: before.findings.count, &result)
+      }
     }
     let bases = Set(logs.map(\.offset))
     for file in files where file.kind != .log && file.kind != .snapshot {
@@ -41,6 +47,30 @@ extension LogInspector {
       if !isWhole { result.findings.append(.init(path: path, problem: .notWhole)) }
     }
     return result
+  }
+
+  /// Adds batches whose first offset was altered without leaving the order.
+  private func checkOffsets(
+    of log: File, next: Int64?, from: Int, _ result: inout LogVerification
+  ) throws(LogError) {
+    let survey = try SegmentSurvey(log, of: self, next: next, endOffset: nil, compactedTo: compactedTo())
+    let told = Set(result.findings[from...].compactMap { $0.path == log.path ? $0.position : nil })
+    for piece in try survey.run().altered where !told.contains(piece.position) {
+      result.findings.append(
+        LogVerification.Finding(
+          path: log.path, position: piece.position,
+          problem: .offsetsNotTrue(from: piece.offsets.lowerBound, to: piece.offsets.upperBound - 1)))
+    }
+  }
+
+  /// Where the cleaner of the data directory has come, if this is a partition's directory in one.
+  private func compactedTo() throws(LogError) -> Int64 {
+    let slash = directory.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let name = slash.map { String(directory[directory.index(after: $0)...]) } ?? directory
+    let parent = slash.map { String(directory[..<$0]) } ?? "."
+    let content = try LogError.wrap(try fileSystem.contents(of: "\(parent)/\(OffsetCheckpoint.cleaner.rawValue)"))
+    guard let id = PartitionID(directoryName: name) else { return 0 }
+    return content.flatMap(OffsetCheckpoint.decode)?[id] ?? 0
   }
 }
 

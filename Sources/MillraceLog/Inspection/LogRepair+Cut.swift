@@ -22,7 +22,7 @@ extension LogRepair {
     var kept: [String] = []
     do throws(LogError) {
       if keepingBytes {
-        for loss in segment.losses {
+        for loss in segment.losses where loss.byteCount > 0 {
           let path = try freeName("\(segment.path).cut-\(loss.position)")
           kept.append(path)
           try write(path) { (output) throws(LogError) in

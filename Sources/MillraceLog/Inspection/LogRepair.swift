@@ -18,6 +18,8 @@ package struct LogRepair: Sendable {
     /// Those that no whole batch has. Empty when only bytes were added, or when nobody knows how far the log went.
     package var offsets: Range<Int64>
     package var effect: Effect
+    /// Those that whole batches in the range say they have, and that cannot be true or are not vouched for.
+    package var altered: [Range<Int64>] = []
     /// Whole batches of the partition that follow.
     package var batchesBehind = 0
     var batchesBefore: Int
@@ -64,6 +66,10 @@ package struct LogRepair: Sendable {
   package let directory: String
   let fileSystem: any FileSystem
   let known: KnownOffsets
+  /// Where a clean stop left the end of the log.
+  let endOffset: Int64?
+  /// Gaps before this offset are compaction's.
+  let compactedTo: Int64
 
   // MARK: Explaining
 
@@ -99,7 +105,8 @@ package struct LogRepair: Sendable {
 
   /// The batches before it are not cut by a start (`LogLoader.openEnd`).
   private func trustedOffset(_ logs: [LogInspector.File]) -> Int64 {
-    let trusted = known.recoveryPoint ?? logs.first?.offset ?? 0
+    var trusted = known.recoveryPoint ?? logs.first?.offset ?? 0
+    if known.isClean, let last = logs.last { trusted = max(trusted, last.offset) }
     guard let start = known.logStartOffset, let log = logs.last(where: { $0.offset <= start }) else { return trusted }
     return max(trusted, log.offset)
   }
@@ -131,49 +138,55 @@ private struct LogWalk {
 
   /// The damage in a segment; `next` is where the one behind begins.
   mutating func run(_ log: LogInspector.File, next: Int64?) throws(LogError) -> [LogRepair.Loss] {
-    let file = SegmentFile(
-      handle: try LogError.wrap(try repair.fileSystem.open(log.path, .read)), fileSystem: repair.fileSystem)
-    let size = min(try LogError.wrap(try file.size()), Int64(Int32.max))
-    var walk = BatchWalk(file: file, position: 0, expected: log.offset, size: size)
-    walk.endOffset = min(next ?? .max, LogRepair.lastOffset(in: log.offset) + 1)
+    let survey = try SegmentSurvey(
+      log, of: LogInspector(directory: repair.directory, fileSystem: repair.fileSystem), next: next,
+      endOffset: repair.endOffset, compactedTo: repair.compactedTo)
+    let verdict = try survey.run()
+    let limit = survey.around.limit
+    let compactedTo = verdict.looksCompacted ? limit : repair.compactedTo
     var losses: [LogRepair.Loss] = []
-    while walk.position < size {
-      if let header = try walk.sound() {
-        note(header)
-        walk.position += Int64(header.sizeInBytes)
-        walk.expected = header.nextOffset
-        continue
+    var position: Int64 = 0
+    var expected = log.offset
+    if batchCount == 0, let first = verdict.kept.first { note(first.first) }
+    func isLost(from start: Int64, to end: Int64, before offset: Int64) -> Bool {
+      start < end || expected < offset && expected >= compactedTo
+    }
+    func lose(to end: Int64, before offset: Int64, isEnd: Bool) {
+      var effect: LogRepair.Effect = .refused
+      if expected >= flushed {
+        effect = .cutsLog
+      } else if isEnd {
+        effect = .skipped(to: flushed)
+      } else if position == end {
+        effect = .skipped(to: offset)
       }
-      let found = try walk.next()
-      if batchCount == 0, let found { note(found.header, counts: false) }
-      let resume = found?.position ?? size
-      // Where nothing follows, only what was flushed is known to have been there.
-      let end = next == nil ? min(max(walk.expected, flushed), walk.endOffset) : walk.endOffset
-      let resumeOffset = found?.header.baseOffset ?? end
-      let isEnd = found == nil && next == nil
-      let effect: LogRepair.Effect = walk.expected >= flushed ? .cutsLog : isEnd ? .skipped(to: flushed) : .refused
       losses.append(
         LogRepair.Loss(
-          position: walk.position, byteCount: resume - walk.position, offsets: walk.expected..<resumeOffset,
-          effect: effect, batchesBefore: batchCount, leaderEpoch: epoch, timestamp: timestamp))
-      walk.position = resume
-      walk.expected = resumeOffset
+          position: position, byteCount: end - position, offsets: expected..<max(offset, expected), effect: effect,
+          altered: verdict.altered.filter { $0.position >= position && $0.end <= end }.map(\.offsets),
+          batchesBefore: batchCount, leaderEpoch: epoch, timestamp: timestamp))
     }
-    endOffset = walk.expected
+    for piece in verdict.kept {
+      if isLost(from: position, to: piece.position, before: piece.offsets.lowerBound) {
+        lose(to: piece.position, before: piece.offsets.lowerBound, isEnd: false)
+      }
+      note(piece.last)
+      batchCount += piece.batchCount
+      position = piece.end
+      expected = piece.offsets.upperBound
+    }
+    if position < survey.size {
+      // Where nothing follows, only what was flushed is known to have been there.
+      let end = next == nil ? min(max(expected, flushed), limit) : limit
+      lose(to: survey.size, before: end, isEnd: next == nil)
+      expected = max(expected, end)
+    }
+    endOffset = expected
     return losses
   }
 
-  private mutating func note(_ header: BatchHeader, counts: Bool = true) {
+  private mutating func note(_ header: BatchHeader) {
     epoch = header.partitionLeaderEpoch
     timestamp = header.maxTimestamp
-    if counts { batchCount += 1 }
-  }
-}
-
-extension LogRepair {
-  /// The last offset that an index entry of the segment can hold.
-  static func lastOffset(in baseOffset: Int64) -> Int64 {
-    let (sum, overflow) = baseOffset.addingReportingOverflow(Int64(Int32.max))
-    return overflow || sum == .max ? .max - 1 : sum
   }
 }

@@ -19,6 +19,7 @@ package struct LogVerification: Sendable {
     case offsetsNotRising(previous: Int64, found: Int64)
     case beforeSegment(baseOffset: Int64)
     case tooFarForIndex(lastOffset: Int64)
+    case offsetsNotTrue(from: Int64, to: Int64)
     case records(String)
     // Of an index, snapshot or checkpoint: the broker would make it anew.
     case partialEntry
@@ -39,6 +40,8 @@ package struct LogVerification: Sendable {
         "a batch begins at offset \(found) after one that ends at \(previous)"
       case .beforeSegment(let offset): "a batch begins at offset \(offset), before the segment does"
       case .tooFarForIndex(let offset): "offset \(offset) is too far from the start of the segment"
+      case .offsetsNotTrue(let from, let to):
+        "the batches around, or the indexes, say that what is here has not the offsets \(from) to \(to)"
       case .records(let reason): "the records of the batch cannot be read: \(reason)"
       case .partialEntry: "the file ends within an entry"
       case .entriesNotRising: "the entry is not greater than the one before"
@@ -55,7 +58,8 @@ package struct LogVerification: Sendable {
     /// Whether records are concerned, rather than a file that is made anew from them.
     package var isDamage: Bool {
       switch self {
-      case .notABatch, .checksum, .offsetsNotRising, .beforeSegment, .tooFarForIndex, .records: true
+      case .notABatch, .checksum, .offsetsNotRising, .beforeSegment, .tooFarForIndex, .offsetsNotTrue, .records:
+        true
       default: false
       }
     }

@@ -5,6 +5,7 @@ package final class StoppedDataDirectory: Sendable {
   private let fileSystem: any FileSystem
   private let lockFile: OpenFile
   private let recorded: RecordedOffsets
+  private let wasCleanlyStopped: Bool
 
   /// Throws `directoryInUse` while a broker has the directory.
   package init(_ path: String, fileSystem: any FileSystem = PosixFileSystem()) throws(LogError) {
@@ -17,6 +18,8 @@ package final class StoppedDataDirectory: Sendable {
     }
     do {
       recorded = try LogStore.readCheckpoints(in: path, fileSystem)
+      let marker = "\(path)/\(LogStore.cleanMarkerName)"
+      wasCleanlyStopped = try LogError.wrap(try fileSystem.status(of: marker)) != nil
     } catch {
       fileSystem.close(lockFile)
       throw error
@@ -31,8 +34,13 @@ package final class StoppedDataDirectory: Sendable {
 
   /// Use it while the directory is held.
   package func repair(_ id: PartitionID) -> LogRepair {
-    LogRepair(
-      directory: "\(path)/\(id)", fileSystem: fileSystem, known: recorded.known(id, isClean: false))
+    let end = recorded.recoveryPoints[id]
+    // Two files that a clean stop wrote say the same, or one of them is not to be believed.
+    let isKnown = wasCleanlyStopped && end == recorded.highWatermarks[id]
+    return LogRepair(
+      directory: "\(path)/\(id)", fileSystem: fileSystem,
+      known: recorded.known(id, isClean: wasCleanlyStopped), endOffset: isKnown ? end : nil,
+      compactedTo: recorded.cleaned[id] ?? 0)
   }
 
   /// Checkpoint files that are there and cannot be read. The broker goes without them, and writes them anew.
