@@ -267,6 +267,27 @@ import Testing
     #expect(workspace.root(".kafka_cleanshutdown").isEmpty)
   }
 
+  /// Coordinators append under a lock that those who wait for the disk need.
+  @Test func `who waits for a log is told of its failed write when the append has returned`() throws {
+    let store = try workspace.open()
+    let log = try workspace.log(store)
+    let lock = Mutex(())
+    let heard = WakeUp()
+    faulty.holdFlushes()
+    try log.append(batch(["a"]))
+    log.whenDurable(through: 1) { _ in
+      lock.withLock { _ in }
+      heard.signal()
+    }
+    faulty.fail(.write, "orders-0/00000000000000000000.log", EIO)
+    lock.withLock { _ in
+      _ = #expect(throws: LogError.self) { try log.append(batch(["b"])) }
+    }
+    faulty.releaseFlushes()
+    heard.wait()
+    store.close(nowMs: workspace.now)
+  }
+
   @Test(arguments: [1, 10])
   func `a failed flush acknowledges nothing and takes its logs offline`(count: Int) throws {
     let store = try workspace.open()

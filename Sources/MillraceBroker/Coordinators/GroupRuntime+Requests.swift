@@ -88,8 +88,7 @@ extension GroupRuntime {
     refusing refusal: @escaping @Sendable (_ groupId: String, ErrorCode) -> Description,
     then answer: @escaping @Sendable ([Description]) -> Void
   ) {
-    var seen: Set<String> = []
-    let groupIds = named.filter { seen.insert($0).inserted }
+    let groupIds = named.eachOnce()
     let gathering = Gathering(count: groupIds.count, answer)
     for (index, groupId) in groupIds.enumerated() {
       guard let shard = shard(for: groupId) else {

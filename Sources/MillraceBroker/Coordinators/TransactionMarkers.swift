@@ -60,11 +60,11 @@ final class TransactionMarkers: Sendable {
     whileWanted isWanted: @escaping @Sendable () -> Bool, isFirst: Bool, done: @escaping @Sendable () -> Void
   ) {
     guard isWanted() else { return }
-    append(marker, to: partition) { [self] result in
+    append(marker.unfenced(by: log(of: partition)), to: partition) { [self] result in
       switch result {
       case .success:
         done()
-      case .failure(.invalidProducerEpoch), .failure(.transactionCoordinatorFenced):
+      case .failure(.invalidProducerEpoch):
         // It has this outcome already, or a later producer has written there since.
         done()
       case .failure(.unknownTopicOrPartition):
@@ -85,6 +85,10 @@ final class TransactionMarkers: Sendable {
         }
       }
     }
+  }
+
+  private func log(of partition: TransactionPartition) -> PartitionLog? {
+    topics.topic(named: partition.topic)?.partition(partition.partition)?.log
   }
 
   /// Appends the marker; calls `done` once, on any thread, when it is durable or refused.
@@ -110,5 +114,15 @@ final class TransactionMarkers: Sendable {
     } catch {
       done(.failure(ErrorCode(error)))
     }
+  }
+}
+
+extension TransactionMarker {
+  /// There is no other coordinator than this broker, whatever epoch an administrator wrote into the partition.
+  fileprivate func unfenced(by log: PartitionLog?) -> TransactionMarker {
+    guard let recorded = log?.coordinatorEpoch(ofProducer: producerId), recorded > coordinatorEpoch else { return self }
+    var marker = self
+    marker.coordinatorEpoch = recorded
+    return marker
   }
 }

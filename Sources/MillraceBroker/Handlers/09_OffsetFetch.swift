@@ -60,8 +60,7 @@ extension OffsetFetchRequest {
   /// counts: a few bytes can ask for all offsets of a group, and must not ask for them many times.
   fileprivate func asGroups(version: Int16) -> [OffsetFetchRequestGroup] {
     if version >= 8 {
-      var seen: Set<String> = []
-      return groups.filter { seen.insert($0.groupId).inserted }
+      return groups.eachOnce(by: \.groupId)
     }
     return [
       OffsetFetchRequestGroup(

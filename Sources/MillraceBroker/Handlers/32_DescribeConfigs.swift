@@ -25,8 +25,7 @@ struct DescribeConfigsHandler: Handler {
   private static func distinct(
     _ resources: [DescribeConfigsRequest.DescribeConfigsResource]
   ) -> [DescribeConfigsRequest.DescribeConfigsResource] {
-    var seen: Set<ResourceName> = []
-    return resources.filter { seen.insert(ResourceName($0)).inserted }
+    resources.eachOnce { ResourceName($0) }
   }
 
   private struct ResourceName: Hashable {

@@ -2,12 +2,11 @@
 //
 // Deletes empty groups with their offsets. An id that is named twice is answered once.
 
+import MillraceCoordination
 import MillraceProtocol
 
 struct DeleteGroupsHandler: Handler {
   func handle(_ request: DeleteGroupsRequest, _ context: RequestContext, _ reply: Reply<DeleteGroupsResponse>) {
-    var seen: Set<String> = []
-    let groupIds = request.groupsNames.filter { seen.insert($0).inserted }
-    context.broker.groups.delete(groupIds) { reply.send(DeleteGroupsResponse(results: $0)) }
+    context.broker.groups.delete(request.groupsNames.eachOnce()) { reply.send(DeleteGroupsResponse(results: $0)) }
   }
 }

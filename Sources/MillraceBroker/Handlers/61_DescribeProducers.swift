@@ -10,10 +10,12 @@ struct DescribeProducersHandler: Handler {
   func handle(
     _ request: DescribeProducersRequest, _ context: RequestContext, _ reply: Reply<DescribeProducersResponse>
   ) {
+    var named = NamedPartitions()
     let topics = request.topics.map { asked in
       let topic = context.broker.topics.topic(named: asked.name)
       return DescribeProducersResponse.TopicResponse(
-        name: asked.name, partitions: asked.partitionIndexes.map { Self.describe($0, of: topic, asked.name) })
+        name: asked.name,
+        partitions: named.new(asked.partitionIndexes, of: asked.name).map { Self.describe($0, of: topic, asked.name) })
     }
     reply.send(DescribeProducersResponse(topics: topics))
   }

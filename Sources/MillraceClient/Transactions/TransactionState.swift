@@ -142,7 +142,8 @@ struct TransactionState: Sendable {
 
   /// Something of the transaction did not work, so it cannot be committed any more.
   mutating func failed(_ error: KafkaError, from source: TransactionFailure.Source) {
-    guard phase == .open || phase == .ending(.commit) else { return }
+    // Once the outcome is on its way nothing of the transaction is: what fails then was never part of it.
+    guard phase == .open else { return }
     if TransactionFailure.isFatal(error, from: source) {
       _ = die(error)
     } else {

@@ -71,9 +71,9 @@ extension GroupShard {
   /// Topics that are gone take their offsets with them, whatever state the group is in.
   package mutating func topicsDeleted(_ topics: Set<String>) -> GroupDecision {
     var decision = GroupDecision()
-    for groupId in offsets.groupIds.sorted() {
-      for (topic, partitions) in offsets.sortedPartitions(of: groupId) where topics.contains(topic) {
-        for (partition, _) in partitions {
+    for topic in topics.sorted() {
+      for (groupId, partitions) in offsets.groups(of: topic) {
+        for partition in partitions {
           journal(CommittedOffset.tombstone(groupId: groupId, topic: topic, partition: partition), &decision)
         }
       }

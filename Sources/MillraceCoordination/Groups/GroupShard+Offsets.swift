@@ -73,11 +73,12 @@ extension GroupShard {
     let topics: [Topic]
     if let wanted = request.topics {
       let known = offsets.topics(of: request.groupId)
+      var named = NamedPartitions()
       topics = wanted.map { topic in
         let partitions = known[topic.name]
         return Topic(
           name: topic.name, topicId: topic.topicId,
-          partitions: topic.partitionIndexes.map { index in
+          partitions: named.new(topic.partitionIndexes, of: topic.name).map { index in
             if requireStable, pendingOffsets.contains(request.groupId, topic.name, index) {
               return Partition(unstable: index)
             }

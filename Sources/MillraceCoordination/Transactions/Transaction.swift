@@ -58,6 +58,8 @@ package struct Transaction: Sendable, Equatable {
   /// The epoch may still be raised once, by fencing; what a client is given stays below.
   static func isExhausted(_ epoch: Int16) -> Bool { epoch >= Int16.max - 1 }
   var isEpochExhausted: Bool { Self.isExhausted(producerEpoch) }
+  /// No outcome could come with an epoch above this one.
+  var hasLastEpoch: Bool { producerEpoch == .max }
 
   mutating func raiseEpoch() {
     // A journal that another broker wrote could hold the last one; there is nothing above it.

@@ -82,6 +82,8 @@ extension TransactionShard {
       guard (current.state == .completeCommit) == request.committed else {
         return .refused(.init(refusing: .invalidTxnState))
       }
+      // The epoch of an abort that fenced is given to nobody when none is left above it for the next outcome.
+      if current.hasLastEpoch { return raise(request, current, freshId: freshId, now) }
       return .refused(EndTxnResponse(producerId: current.producerId, producerEpoch: current.producerEpoch))
     }
   }

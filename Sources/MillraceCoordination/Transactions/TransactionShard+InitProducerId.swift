@@ -46,7 +46,8 @@ extension TransactionShard {
     _ now: Moment
   ) -> TransactionStep<InitProducerIdResponse> {
     var renewed = existing
-    if existing.isEpochExhausted, expected.map({ $0.epoch == existing.producerEpoch }) ?? true {
+    let isOwner = expected.map { $0.epoch == existing.producerEpoch } ?? true
+    if existing.isEpochExhausted, isOwner || existing.hasLastEpoch && expected?.epoch == existing.lastProducerEpoch {
       guard let freshId else { return .needsProducerId }
       renewed.producerId = freshId
       renewed.producerEpoch = Transaction.noEpoch

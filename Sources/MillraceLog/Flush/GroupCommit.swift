@@ -16,7 +16,18 @@ final class GroupCommit: Sendable {
 
   private struct Queue {
     var logs: [PartitionLog] = []
+    var failed: [PartitionLog.Failed] = []
     var isWaiting = false
+
+    var isEmpty: Bool { logs.isEmpty && failed.isEmpty }
+
+    mutating func takeAll() -> (logs: [PartitionLog], failed: [PartitionLog.Failed]) {
+      defer {
+        logs = []
+        failed = []
+      }
+      return (logs, failed)
+    }
     var isStopping = false
     var isRunning = false
     var whenStopped: WakeUp?
@@ -42,6 +53,18 @@ final class GroupCommit: Sendable {
     if mustWake { wakeUp.signal() }
   }
 
+  /// Tells those who wait for the log, on the thread: whoever found that it failed may hold a lock that they need.
+  func tell(_ failed: PartitionLog.Failed) {
+    let (isRunning, mustWake) = queue.withLock { queue -> (Bool, Bool) in
+      guard queue.isRunning else { return (false, false) }
+      queue.failed.append(failed)
+      defer { queue.isWaiting = false }
+      return (true, queue.isWaiting)
+    }
+    if mustWake { wakeUp.signal() }
+    if !isRunning { failed.tell() }
+  }
+
   /// Ends the thread after it has committed what is queued.
   func stop() {
     let stopped = WakeUp()
@@ -55,22 +78,26 @@ final class GroupCommit: Sendable {
   }
 
   private func run() {
-    while let logs = next() { commit(logs) }
-    queue.withLock { queue in
+    while let (logs, failed) = next() {
+      for failure in failed { failure.tell() }
+      if !logs.isEmpty { commit(logs) }
+    }
+    let (late, stopped) = queue.withLock { queue in
       queue.isRunning = false
-      return queue.whenStopped
-    }?.signal()
+      return (queue.takeAll().failed, queue.whenStopped)
+    }
+    for failure in late { failure.tell() }
+    stopped?.signal()
   }
 
   /// Waits for work; nil when the thread is to end.
-  private func next() -> [PartitionLog]? {
+  private func next() -> (logs: [PartitionLog], failed: [PartitionLog.Failed])? {
     while true {
-      let (logs, isStopping) = queue.withLock { queue -> ([PartitionLog], Bool) in
-        queue.isWaiting = queue.logs.isEmpty
-        defer { queue.logs.removeAll(keepingCapacity: false) }
-        return (queue.logs, queue.isStopping)
+      let (work, isStopping) = queue.withLock { queue in
+        queue.isWaiting = queue.isEmpty
+        return (queue.takeAll(), queue.isStopping)
       }
-      if !logs.isEmpty { return logs }
+      if !work.logs.isEmpty || !work.failed.isEmpty { return work }
       if isStopping { return nil }
       wakeUp.wait()
     }

@@ -140,8 +140,8 @@ package final class PartitionLog: Sendable {
     for callback in callbacks { callback(.success(())) }
   }
 
-  /// No more writing: fails all who wait and all appends to come.
-  func fail(_ error: LogError) { takeOffline(error).tell() }
+  /// No more writing: fails all appends to come, and soon all who wait.
+  func fail(_ error: LogError) { home.commit.tell(takeOffline(error)) }
 
   /// Those who are to be told that a log takes no more writes, when no lock is held.
   struct Failed {

@@ -31,6 +31,11 @@ extension PartitionLog {
   /// The largest id of a producer that the log knows; nil without one, and of a log that is not open.
   package var largestProducerId: Int64? { writer.withLock { $0?.producers.producers.keys.max() } }
 
+  /// The epoch of the coordinator that last ended a transaction of the producer here; nil if none has.
+  package func coordinatorEpoch(ofProducer producerId: Int64) -> Int32? {
+    writer.withLock { $0?.producers.producers[producerId]?.coordinatorEpoch }
+  }
+
   /// Whether the producer has a transaction open in this partition, under this epoch.
   package func hasOpenTransaction(producerId: Int64, epoch: Int16) throws(LogError) -> Bool {
     _ = try currentView()

@@ -73,6 +73,10 @@ import Testing
     let fetched = try await broker.send(OffsetFetchRequest(groups: [all, all, all]), version: 9)
     #expect(fetched.groups.map(\.groupId) == ["g"])
     #expect(fetched.groups[0].topics[0].partitions[0].committedOffset == 7)
+    let same = OffsetFetchRequest.OffsetFetchRequestTopics(name: "orders", partitionIndexes: [0, 1, 0, 0])
+    let one = OffsetFetchRequest.OffsetFetchRequestGroup(groupId: "g", topics: [same, same])
+    let topics = try await broker.send(OffsetFetchRequest(groups: [one]), version: 9).groups[0].topics
+    #expect(topics.map { $0.partitions.map(\.partitionIndex) } == [[0, 1], []])
 
     let names: [(Int8, String)] = [(4, "1"), (4, "1"), (4, "01"), (4, "+1"), (2, "orders"), (2, "orders"), (2, "1")]
     let configs = try await broker.send(

@@ -242,7 +242,7 @@ import Testing
     var client = try await TransactionClient.initialized(broker)
     _ = try await TransactionClient.initialized(broker, "idle")
     #expect(try await client.produce("a") == .none)
-    let described = try await broker.send(DescribeTransactionsRequest(transactionalIds: ["tx", "nobody"]))
+    let described = try await broker.send(DescribeTransactionsRequest(transactionalIds: ["tx", "nobody", "tx"]))
       .transactionStates
     #expect(described.map(\.transactionState) == ["Ongoing", ""])
     #expect(described[1].errorCode.code == .transactionalIdNotFound)
@@ -259,12 +259,12 @@ import Testing
     let invalid = try await broker.send(ListTransactionsRequest(transactionalIdPattern: "(t"), version: 2)
     #expect(invalid.errorCode.code == .invalidRegularExpression && invalid.transactionStates.isEmpty)
     let request = DescribeProducersRequest(topics: [
-      .init(name: "orders", partitionIndexes: [0, 9]), .init(name: "no/name", partitionIndexes: [0]),
+      .init(name: "orders", partitionIndexes: [0, 9, 0]), .init(name: "no/name", partitionIndexes: [0]),
     ])
     let producers = try await broker.send(request).topics
     #expect(producers[0].partitions[0].activeProducers.map(\.producerId) == [client.producerId])
     #expect(producers[0].partitions[0].activeProducers[0].currentTxnStartOffset == 0)
-    #expect(producers[0].partitions[1].errorCode.code == .unknownTopicOrPartition)
+    #expect(producers[0].partitions[1].errorCode.code == .unknownTopicOrPartition && producers[0].partitions.count == 2)
     #expect(producers[1].partitions[0].errorCode.code == .invalidTopicException)
   }
 

@@ -66,6 +66,22 @@ import Testing
     #expect(try await broker.read().values == ["a"])
   }
 
+  @Test func `a coordinator epoch from elsewhere does not keep outcomes out of the partition`() async throws {
+    let broker = try await broker()
+    var client = try await TransactionClient.initialized(broker)
+    #expect(try await client.produce("a") == .none)
+    let foreign = WriteTxnMarkersRequest(markers: [
+      .init(
+        producerId: client.producerId, producerEpoch: client.epoch, transactionResult: false,
+        topics: [.init(name: "orders", partitionIndexes: [0])], coordinatorEpoch: 5)
+    ])
+    #expect(try await broker.send(foreign, version: 1).markers[0].topics[0].partitions[0].errorCode == 0)
+    #expect(try await client.end(commit: true) == .none)
+    #expect(try await client.produce("b") == .none)
+    #expect(try await client.end(commit: true) == .none)
+    try await eventually { try await broker.read().values == ["b"] }
+  }
+
   @Test func `a topic that is deleted in the middle does not hold up the outcome`() async throws {
     let broker = try await broker()
     try await broker.makeTopic("gone")

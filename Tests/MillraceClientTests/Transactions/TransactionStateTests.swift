@@ -52,6 +52,14 @@ import Testing
     #expect(state.identity == second)
   }
 
+  @Test func `what fails once the outcome is on its way does not concern it`() throws {
+    var state = try ending(.commit)
+    state.failed(error(.invalidTxnState), from: .coordinator)
+    state.ended(second, hasBrokenSequences: false)
+    #expect(state.phase == .ready)
+    #expect(state.identity == second)
+  }
+
   @Test func `in version 1 the epoch stays over a commit`() throws {
     var state = try ending(.commit, .one)
     state.ended(nil, hasBrokenSequences: false)

@@ -104,4 +104,19 @@ import Testing
     let new = try stage.producer("a")
     #expect(new.id != last.id && new.epoch == 0)
   }
+
+  @Test(arguments: [true, false])
+  func `nobody writes under the epoch of an abort that has none above it`(endsFirst: Bool) throws {
+    var stage = TransactionStage()
+    let last = try stage.producerWithLastEpoch("a")
+    #expect(stage.add("t", to: last) == .none)
+    stage.pass(ms: 60_001)
+    stage.abortTimedOut()
+    #expect(stage.endings.map(\.producerEpoch) == [.max])
+    stage.writeMarkers()
+    let next = endsFirst ? try stage.finish(last, commit: false) : try stage.producer("a", expecting: last)
+    #expect(next.id != last.id && next.epoch == 0)
+    #expect(stage.add("t", to: next) == .none)
+    _ = try stage.finish(next, commit: true)
+  }
 }

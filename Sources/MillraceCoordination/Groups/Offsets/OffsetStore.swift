@@ -25,6 +25,12 @@ package struct OffsetStore: Sendable, Equatable {
     if groups[groupId]?.isEmpty == true { groups[groupId] = nil }
   }
 
+  /// The groups that have offsets in the topic, and in which partitions, in a fixed order.
+  func groups(of topic: String) -> [(groupId: String, partitions: [Int32])] {
+    groups.compactMap { groupId, topics in topics[topic].map { (groupId, $0.keys.sorted()) } }
+      .sorted { $0.groupId < $1.groupId }
+  }
+
   /// All partitions in a fixed order, so that the journal and the answers do not depend on hashing.
   func sortedPartitions(of groupId: String) -> [(topic: String, partitions: [(index: Int32, offset: CommittedOffset)])]
   {
