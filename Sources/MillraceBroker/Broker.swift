@@ -34,11 +34,11 @@ package final class Broker: Sendable {
     self.clock = clock
     catalog = CatalogRuntime(
       configuration: configuration, store: store, topics: topics, clock: clock, logger: logger)
-    groups = GroupRuntime(
-      config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
-      topics: topics, timers: timers, clock: clock, logger: logger)
     shareState = ShareStateRuntime(
       configuration: configuration, catalog: catalog, topics: topics, timers: timers, clock: clock, logger: logger)
+    groups = GroupRuntime(
+      config: GroupConfig(configuration), expiryIntervalMs: configuration.offsetsRetentionCheckIntervalMs,
+      topics: topics, shareState: shareState, timers: timers, clock: clock, logger: logger)
     housekeeping = Housekeeping(
       store: store, catalog: catalog, configuration: configuration, clock: clock, logger: logger)
     transactions = TransactionRuntime(

@@ -137,6 +137,9 @@ package final class CatalogRuntime: Sendable {
   /// The level of the feature transaction.version.
   package var transactionVersion: Int16 { state.withLock { $0.catalog.transactionVersion } }
 
+  /// The level of the feature share.version.
+  var shareVersion: Int16 { state.withLock { $0.catalog.shareVersion } }
+
   /// The level of the feature group.version.
   var groupVersion: Int16 { state.withLock { $0.catalog.groupVersion } }
 

@@ -135,23 +135,18 @@ extension GroupRuntime {
   ) {
     let gathering = Gathering(count: groupIds.count, answer)
     for (index, groupId) in groupIds.enumerated() {
-      guard let shard = shard(for: groupId) else {
-        gathering.put(.init(groupId: groupId, errorCode: ErrorCode.notCoordinator.rawValue), at: index)
-        continue
-      }
-      shard.decide { shard, _ in
-        let (results, decision) = shard.delete([groupId])
-        return (results[0], decision)
-      } then: { outcome in
-        gathering.put(outcome.recover { .init(groupId: groupId, errorCode: $0.rawValue) }, at: index)
+      delete(groupId) { error in
+        gathering.put(.init(groupId: groupId, errorCode: error.rawValue), at: index)
       }
     }
   }
 
-  func deleteOffsets(of topic: String) {
+  func forgetTopic(named name: String, id: Uuid) {
     for shard in shards {
       shard.decide { shard, _ in
-        ((), shard.topicsDeleted([topic]))
+        var decision = shard.topicsDeleted([name])
+        decision.records += shard.topicsDeleted(ids: [id]).records
+        return ((), decision)
       } then: { _ in
       }
     }

@@ -14,6 +14,8 @@ package final class GroupRuntime: Sendable {
   package static let topicName = TopicName.consumerOffsets
 
   let topics: TopicTable
+  let shareState: ShareStateRuntime
+  let shareListeners = Mutex<[@Sendable (ShareGroupEvent) -> Void]>([])
   /// `offsets.retention.check.interval.ms`
   let expiryIntervalMs: Int64
   let timers: Timers
@@ -34,10 +36,11 @@ package final class GroupRuntime: Sendable {
   }
 
   package init(
-    config: GroupConfig, expiryIntervalMs: Int64, topics: TopicTable, timers: Timers, clock: any BrokerClock,
-    logger: Logger
+    config: GroupConfig, expiryIntervalMs: Int64, topics: TopicTable, shareState: ShareStateRuntime, timers: Timers,
+    clock: any BrokerClock, logger: Logger
   ) {
     self.topics = topics
+    self.shareState = shareState
     coordinated = Mutex(Coordinated(config: config))
     self.expiryIntervalMs = expiryIntervalMs
     self.timers = timers
@@ -55,7 +58,7 @@ package final class GroupRuntime: Sendable {
       coordinated.shards = topic.partitions.map {
         GroupRuntimeShard(
           journal: Journal(log: $0.log, leaderEpoch: $0.leaderEpoch), config: coordinated.config, topics: topics,
-          patternWorker: patternWorker, timers: timers, time: time, logger: logger)
+          patternWorker: patternWorker, timers: timers, time: time, logger: logger, owner: self)
       }
       if isNew { for shard in coordinated.shards { shard.beginEmpty() } }
       return coordinated.shards
@@ -92,7 +95,7 @@ package final class GroupRuntime: Sendable {
     if let orphaned {
       for shard in orphaned { shard.stop() }
     } else {
-      deleteOffsets(of: name)
+      forgetTopic(named: name, id: id)
     }
   }
 

@@ -50,11 +50,12 @@ extension GroupRuntimeShard {
       return reloadSoon()
     }
     begin(shard, newestMs, incarnation)
+    forgetMissingTopics(of: shard)
     guard recordCount > 0 else { return }
     logger.debug(
       "loaded groups",
       metadata: [
-        "partition": "\(journal.log.id)", "groups": "\(shard.classicGroups.count + shard.consumerGroups.count)",
+        "partition": "\(journal.log.id)", "groups": "\(shard.groupCount)",
         "records": "\(recordCount)",
         "ms": "\(time.now().uptimeMs - began.uptimeMs)",
       ])
@@ -72,9 +73,19 @@ extension GroupRuntimeShard {
       state.phase = .serving
       state.journalEnd = journal.log.offsets.logEndOffset
       let now = time.now()
-      return perform(state.shard.loaded(now: now), now, &state)
+      return perform(state.shard.loaded(topics: topics.image, now: now), now, &state)
     }
     if let effects { complete(effects) }
+  }
+
+  /// The broker may have ended between the deletion of a topic and the word of it to the share groups.
+  private func forgetMissingTopics(of loaded: GroupShard) {
+    guard let shareState = owner?.shareState else { return }
+    let missing = loaded.topicsWithShareState.filter { !shareState.catalog.hasTopic(id: $0) }
+    guard !missing.isEmpty else { return }
+    shareState.whenDeletionIsCertain { [weak self] _ in
+      self?.decide({ shard, _ in ((), shard.topicsDeleted(ids: missing)) }, then: { _ in })
+    }
   }
 
   /// Tries again, unless the log has gone offline for writing: that ends with the broker.

@@ -39,11 +39,12 @@ final class GroupRuntimeShard: Sendable {
   let timers: Timers
   let time: GroupTime
   let logger: Logger
+  weak let owner: GroupRuntime?
   let state: Mutex<State>
 
   init(
     journal: Journal, config: GroupConfig, topics: TopicTable, patternWorker: OnDemandWorker, timers: Timers,
-    time: GroupTime, logger: Logger
+    time: GroupTime, logger: Logger, owner: GroupRuntime
   ) {
     self.journal = journal
     self.topics = topics
@@ -51,6 +52,7 @@ final class GroupRuntimeShard: Sendable {
     self.timers = timers
     self.time = time
     self.logger = logger
+    self.owner = owner
     state = Mutex(State(shard: GroupShard(config: config)))
   }
 
@@ -148,6 +150,8 @@ final class GroupRuntimeShard: Sendable {
     var alarms: [GroupTimer] = []
     var notices: [GroupNotice] = []
     var patternQueries: [PatternQuery] = []
+    var initializations: [ShareInitialization] = []
+    var fenced: [ShareSessionKey] = []
     var now = Moment(wallMs: 0, uptimeMs: 0)
     /// To call when the journal is durable through `through`, or has failed.
     var answers: [(send: @Sendable () -> Void, fail: @Sendable (ErrorCode) -> Void)] = []
@@ -178,6 +182,8 @@ final class GroupRuntimeShard: Sendable {
       }
     }
     effects.patternQueries = decision.patternQueries
+    effects.initializations = decision.initializations
+    effects.fenced = decision.fenced
     guard !decision.records.isEmpty else { return effects }
     do {
       state.journalEnd = try journal.append(
@@ -206,7 +212,7 @@ final class GroupRuntimeShard: Sendable {
         [weak self, incarnation = effects.incarnation] in self?.timerFired(alarm, incarnation)
       }
     }
-    guard !effects.answers.isEmpty else { return }
+    guard !effects.answers.isEmpty || !effects.initializations.isEmpty || !effects.fenced.isEmpty else { return }
     guard effects.through > 0 else {
       // Nothing was ever journaled, and the log's files need not even exist yet.
       for answer in effects.answers { answer.send() }
@@ -216,6 +222,8 @@ final class GroupRuntimeShard: Sendable {
       switch result {
       case .success:
         for answer in effects.answers { answer.send() }
+        for member in effects.fenced { owner?.tell(.fenced(member)) }
+        owner?.initialize(effects.initializations, in: self)
       case .failure(let error):
         for answer in effects.answers { answer.fail(ErrorCode(ofJournal: error)) }
         journalFailed(error, effects.incarnation)

@@ -9,7 +9,7 @@ struct InitializeShareGroupStateHandler: Handler {
     _ reply: Reply<InitializeShareGroupStateResponse>
   ) {
     typealias Answer = InitializeShareGroupStateResponse.PartitionResult
-    ShareStatePartitions.ask(
+    ShareStateQuery.ask(
       request.topics.map { ($0.topicId, $0.partitions) }, ofGroup: request.groupId, index: \.partition, context
     ) { (key, asked, answer: @escaping @Sendable (Answer) -> Void) in
       let tell = { @Sendable (error: ErrorCode) in

@@ -7,7 +7,7 @@ struct ReadShareGroupStateHandler: Handler {
     _ request: ReadShareGroupStateRequest, _ context: RequestContext, _ reply: Reply<ReadShareGroupStateResponse>
   ) {
     typealias Answer = ReadShareGroupStateResponse.PartitionResult
-    ShareStatePartitions.ask(
+    ShareStateQuery.ask(
       request.topics.map { ($0.topicId, $0.partitions) }, ofGroup: request.groupId, index: \.partition, context
     ) { (key, asked, answer: @escaping @Sendable (Answer) -> Void) in
       context.broker.shareState.read(key, leaderEpoch: asked.leaderEpoch) { result in

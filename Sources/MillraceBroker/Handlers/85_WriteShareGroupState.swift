@@ -9,7 +9,7 @@ struct WriteShareGroupStateHandler: Handler {
     _ request: WriteShareGroupStateRequest, _ context: RequestContext, _ reply: Reply<WriteShareGroupStateResponse>
   ) {
     typealias Answer = WriteShareGroupStateResponse.PartitionResult
-    ShareStatePartitions.ask(
+    ShareStateQuery.ask(
       request.topics.map { ($0.topicId, $0.partitions) }, ofGroup: request.groupId, index: \.partition, context
     ) { (key, asked, answer: @escaping @Sendable (Answer) -> Void) in
       let tell = { @Sendable (error: ErrorCode) in

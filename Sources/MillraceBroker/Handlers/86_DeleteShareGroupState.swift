@@ -7,7 +7,7 @@ struct DeleteShareGroupStateHandler: Handler {
     _ request: DeleteShareGroupStateRequest, _ context: RequestContext, _ reply: Reply<DeleteShareGroupStateResponse>
   ) {
     typealias Answer = DeleteShareGroupStateResponse.PartitionResult
-    ShareStatePartitions.ask(
+    ShareStateQuery.ask(
       request.topics.map { ($0.topicId, $0.partitions) }, ofGroup: request.groupId, index: \.partition, context
     ) { (key, _, answer: @escaping @Sendable (Answer) -> Void) in
       let tell = { @Sendable (error: ErrorCode) in

@@ -9,7 +9,7 @@ struct ReadShareGroupStateSummaryHandler: Handler {
     _ reply: Reply<ReadShareGroupStateSummaryResponse>
   ) {
     typealias Answer = ReadShareGroupStateSummaryResponse.PartitionResult
-    ShareStatePartitions.ask(
+    ShareStateQuery.ask(
       request.topics.map { ($0.topicId, $0.partitions) }, ofGroup: request.groupId, index: \.partition, context
     ) { (key, _, answer: @escaping @Sendable (Answer) -> Void) in
       let refuse = { @Sendable (error: ErrorCode) in

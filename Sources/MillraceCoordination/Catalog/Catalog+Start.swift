@@ -22,6 +22,8 @@ extension Catalog {
       records.append(.featureLevel(transactions))
       let groups = FeatureLevelRecord(name: GroupVersion.featureName, featureLevel: GroupVersion.latest)
       records.append(.featureLevel(groups))
+      let shares = FeatureLevelRecord(name: ShareVersion.featureName, featureLevel: ShareVersion.latest)
+      records.append(.featureLevel(shares))
     }
     if let last = registration, !wasCleanlyStopped {
       records.append(.fenceBroker(FenceBrokerRecord(id: settings.nodeId, epoch: last.brokerEpoch)))

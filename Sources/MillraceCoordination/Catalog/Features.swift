@@ -2,6 +2,7 @@
 //
 //   metadata.version      which metadata records may be written; levels and names are Kafka's, 3.3-IV3 to 4.2-IV1
 //   group.version         1: the consumer protocol (KIP-848)
+//   share.version         1: share groups (KIP-932)
 //   transaction.version   1: tagged fields in transaction records, 2: an epoch for every transaction (KIP-890)
 
 import MillraceProtocol
@@ -33,6 +34,14 @@ package enum GroupVersion {
   package static let consumerProtocol: Int16 = 1
 }
 
+package enum ShareVersion {
+  package static let featureName = "share.version"
+  package static let latest: Int16 = 1
+  package static let range: ClosedRange<Int16> = 0...latest
+  /// The level from which on there are share groups.
+  package static let shareGroups: Int16 = 1
+}
+
 /// What ApiVersions says of features.
 package struct FeatureSummary: Sendable, Equatable {
   package var supported: [ApiVersionsResponse.SupportedFeatureKey]
@@ -44,6 +53,7 @@ extension Catalog {
   package static let supportedFeatures: [String: ClosedRange<Int16>] = [
     MetadataVersion.featureName: MetadataVersion.minimum...MetadataVersion.latest,
     GroupVersion.featureName: GroupVersion.range,
+    ShareVersion.featureName: ShareVersion.range,
     TransactionVersion.featureName: TransactionVersion.range,
   ]
 
@@ -52,6 +62,9 @@ extension Catalog {
 
   /// The level of the feature group.version; 0 in a cluster that is older than the feature.
   package var groupVersion: Int16 { featureLevels[GroupVersion.featureName] ?? 0 }
+
+  /// The level of the feature share.version; 0 in a cluster that is older than the feature.
+  package var shareVersion: Int16 { featureLevels[ShareVersion.featureName] ?? 0 }
 
   package var features: FeatureSummary {
     let supported = Self.supportedFeatures.sorted { $0.key < $1.key }.map { name, range in

@@ -15,6 +15,12 @@ package struct GroupDecision: Sendable {
   /// Regular expressions to match with all topics, elsewhere; `GroupShard.patternsMatched` is told what came of it.
   package var patternQueries: [PatternQuery] = []
 
+  /// State of share-partitions to be initialized in the share coordinator, once the records are durable; then
+  /// `GroupShard.initialized` and `initializationFailed` are told.
+  package var initializations: [ShareInitialization] = []
+  /// Members of share groups that were put out because they fell silent: what they hold may be released.
+  package var fenced: [ShareSessionKey] = []
+
   package init() {}
 }
 

@@ -1,10 +1,10 @@
 // The facts that the group coordinator journals in __consumer_offsets, as Kafka 4.2 writes them.
 //
 //   key    [type: Int16][the key message]       type 0 or 1: a committed offset, 2: a classic group, 3 to 8 and 16: a
-//                                               consumer group (KIP-848)
+//                                               consumer group (KIP-848), 10 to 15: a share group (KIP-932)
 //   value  [version: Int16][the value message]  or null, a tombstone
 //
-// Types that this coordinator does not keep (share and streams groups) decode to nothing, so a log that another broker
+// Types that this coordinator does not keep (streams groups) decode to nothing, so a log that another broker
 // wrote replays; their records stay in the log.
 
 import MillraceProtocol
@@ -22,6 +22,7 @@ package enum GroupRecord: Sendable, Equatable {
   case targetAssignment(ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue?)
   case currentAssignment(ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue?)
   case regularExpression(ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue?)
+  case share(ShareGroupRecord)
 }
 
 package enum GroupRecordError: Error, Equatable {
@@ -63,23 +64,15 @@ extension GroupRecord {
           return try Self.bytes(version, value, version)
         }
       )
-    case .consumerGroup(let key, let value): try Self.bytes(key, value)
-    case .consumerPartitions(let key, let value): try Self.bytes(key, value)
-    case .consumerMember(let key, let value): try Self.bytes(key, value)
-    case .targetAssignmentEpoch(let key, let value): try Self.bytes(key, value)
-    case .targetAssignment(let key, let value): try Self.bytes(key, value)
-    case .currentAssignment(let key, let value): try Self.bytes(key, value)
-    case .regularExpression(let key, let value): try Self.bytes(key, value)
+    case .consumerGroup(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .consumerPartitions(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .consumerMember(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .targetAssignmentEpoch(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .targetAssignment(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .currentAssignment(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .regularExpression(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .share(let record): try record.encode()
     }
-  }
-
-  /// Of the types whose number is in the data, and that have had one version so far.
-  private static func bytes<Key: RecordMessage>(
-    _ key: Key, _ value: (some RecordMessage)?
-  ) throws(ProtocolError) -> (key: ByteBuffer, value: ByteBuffer?) {
-    var bytes: ByteBuffer?
-    if let value { bytes = try Self.bytes(0, value, 0) }
-    return (try Self.bytes(Key.apiKey, key, 0), bytes)
   }
 
   private static func bytes(_ prefix: Int16, _ message: some Message, _ version: Int16) throws(ProtocolError)
@@ -93,6 +86,7 @@ extension GroupRecord {
 
   /// The fact in a record of the log, or nil for one that belongs to somebody else.
   package static func decode(key: ByteBuffer, value: ByteBuffer?) throws(GroupRecordError) -> GroupRecord? {
+    let whole = key
     var key = key
     guard let type = key.readInteger(as: Int16.self) else { throw .truncated }
     switch type {
@@ -115,7 +109,15 @@ extension GroupRecord {
     case ConsumerGroupRegularExpressionKey.apiKey:
       return .regularExpression(try message(key, version: 0), try self.value(value, type: type))
     default:
-      return nil
+      return try share(key: whole, value: value)
+    }
+  }
+
+  private static func share(key: ByteBuffer, value: ByteBuffer?) throws(GroupRecordError) -> GroupRecord? {
+    do throws(ProtocolError) {
+      return try ShareGroupRecord.decode(key: key, value: value).map { .share($0) }
+    } catch {
+      throw .malformed(error)
     }
   }
 
@@ -133,5 +135,15 @@ extension GroupRecord {
     guard let version = bytes.readInteger(as: Int16.self) else { throw .truncated }
     guard M.validVersions.contains(version) else { throw .unknownValueVersion(type: type, version: version) }
     return try message(bytes, version: version)
+  }
+}
+
+extension CoordinatorRecord {
+  /// Of the types whose number is in the data, and that have had one version so far.
+  static func encode(
+    _ key: some RecordMessage, _ value: (some RecordMessage)?
+  ) throws(ProtocolError) -> (key: ByteBuffer, value: ByteBuffer?) {
+    guard let value else { return (try encodeKey(key), nil) }
+    return (try encodeKey(key), try encodeValue(value, version: 0))
   }
 }

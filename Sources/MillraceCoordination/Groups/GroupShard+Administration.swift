@@ -7,7 +7,8 @@ extension GroupShard {
   package func describe(_ groupId: String, version: Int16) -> DescribeGroupsResponse.DescribedGroup {
     if let group = classicGroups[groupId] { return group.described() }
     let reason =
-      consumerGroups[groupId] == nil ? "Group \(groupId) not found." : "Group \(groupId) is not a classic group."
+      consumerGroups[groupId] == nil && !isShareGroup(groupId)
+      ? "Group \(groupId) not found." : "Group \(groupId) is not a classic group."
     return DescribeGroupsResponse.DescribedGroup(
       errorCode: (version >= 6 ? ErrorCode.groupIdNotFound : .none).rawValue,
       errorMessage: version >= 6 ? reason : nil, groupId: groupId, groupState: "Dead")
@@ -25,6 +26,9 @@ extension GroupShard {
     }
     if isWanted(ConsumerGroup.typeName) {
       for group in consumerGroups.values where isWanted(state: group.state.rawValue) { listed.append(group.listed()) }
+    }
+    if isWanted(ShareGroup.typeName) {
+      for group in share.groups.values where isWanted(state: group.stateName) { listed.append(group.listed()) }
     }
     return listed.sorted { $0.groupId < $1.groupId }
   }

@@ -29,6 +29,7 @@ extension GroupShard {
       return try heartbeatInPlace(request, from: caller, image, now, &decision)
     }
     // Only who joins may found a group, or make a consumer group of a classic one.
+    if isShareGroup(groupId) { throw GroupRefusal(.groupIdNotFound, "Group \(groupId) is not a consumer group.") }
     guard request.memberEpoch == 0 else {
       throw GroupRefusal(.groupIdNotFound, "There is no consumer group \(groupId).")
     }
@@ -121,7 +122,8 @@ extension GroupShard {
   ) -> ConsumerGroupDescribeResponse.DescribedGroup {
     if let group = consumerGroups[groupId] { return group.described(image, config.consumer) }
     let reason =
-      classicGroups[groupId] == nil ? "Group \(groupId) not found." : "Group \(groupId) is not a consumer group."
+      classicGroups[groupId] == nil && !isShareGroup(groupId)
+      ? "Group \(groupId) not found." : "Group \(groupId) is not a consumer group."
     return .init(errorCode: ErrorCode.groupIdNotFound.rawValue, errorMessage: reason, groupId: groupId)
   }
 }
@@ -168,14 +170,16 @@ extension GroupShard {
 
   /// What goes into a record has to fit there.
   private static func checkSizes(_ request: ConsumerGroupHeartbeatRequest) throws(GroupRefusal) {
-    let ids = [request.groupId, request.memberId, request.instanceId ?? "", request.rackId ?? ""]
-    var subscriptionBytes = request.subscribedTopicRegex?.utf8.count ?? 0
-    for name in request.subscribedTopicNames ?? [] { subscriptionBytes += name.utf8.count + 1 }
-    if ids.contains(where: { $0.utf8.count > ConsumerGroupConfig.maxIdBytes })
-      || (request.subscribedTopicRegex?.utf8.count ?? 0) > ConsumerGroupConfig.maxIdBytes
-      || subscriptionBytes > ConsumerGroupConfig.maxSubscriptionBytes
-    {
+    let pattern = request.subscribedTopicRegex ?? ""
+    let ids = [request.groupId, request.memberId, request.instanceId ?? "", request.rackId ?? "", pattern]
+    if !fitsRecords(ids: ids, topicNames: request.subscribedTopicNames, besides: pattern.utf8.count) {
       throw GroupRefusal(.invalidRequest, "The member's ids or subscriptions are too long.")
     }
+  }
+
+  static func fitsRecords(ids: [String], topicNames: [String]?, besides byteCount: Int = 0) -> Bool {
+    let subscriptionBytes = (topicNames ?? []).reduce(byteCount) { $0 + $1.utf8.count + 1 }
+    return ids.allSatisfy { $0.utf8.count <= ConsumerGroupConfig.maxIdBytes }
+      && subscriptionBytes <= ConsumerGroupConfig.maxSubscriptionBytes
   }
 }

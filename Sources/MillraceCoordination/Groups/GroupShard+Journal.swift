@@ -35,6 +35,7 @@ extension GroupShard {
     case .targetAssignment(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
     case .currentAssignment(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
     case .regularExpression(let key, let value): replay(record, of: key.groupId, isTombstone: value == nil)
+    case .share(let record): share.replay(record)
     }
   }
 
@@ -56,7 +57,7 @@ extension GroupShard {
   }
 
   /// The whole log has been replayed: sessions begin to count.
-  package mutating func loaded(now: Moment) -> GroupDecision {
+  package mutating func loaded(topics image: TopicImage, now: Moment) -> GroupDecision {
     var decision = GroupDecision()
     for groupId in classicGroups.keys.sorted() {
       classicGroups[groupId]?.loaded(now: now, config: config, into: &decision)
@@ -64,6 +65,7 @@ extension GroupShard {
     for groupId in consumerGroups.keys.sorted() {
       consumerGroups[groupId]?.loaded(now: now, config: config.consumer, into: &decision)
     }
+    decision.timers += share.loaded(config: { [config] in config.share(of: $0) }, topics: image, now: now).timers
     return decision
   }
 }

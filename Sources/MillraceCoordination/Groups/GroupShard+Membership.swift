@@ -13,6 +13,11 @@ extension GroupShard {
       decision.answers.append(.join(ticket, answer))
       return decision
     }
+    if isShareGroup(request.groupId) {
+      let answer = JoinGroupResponse(refusing: .inconsistentGroupProtocol, memberId: "")
+      decision.answers.append(.join(ticket, answer))
+      return decision
+    }
     var request = request
     // v0 has one time-out for both purposes.
     if caller.version == 0 { request.rebalanceTimeoutMs = request.sessionTimeoutMs }
@@ -73,7 +78,8 @@ extension GroupShard {
       return .invalidSessionTimeout
     }
     // Only who comes without an id may found a group.
-    return classicGroups[request.groupId] == nil && !mayNameItself && !request.memberId.isEmpty
+    return classicGroups[request.groupId] == nil && !isShareGroup(request.groupId) && !mayNameItself
+      && !request.memberId.isEmpty
       ? .unknownMemberId : nil
   }
 
@@ -162,6 +168,7 @@ extension GroupShard {
   }
 
   package mutating func timerFired(_ timer: GroupTimer, topics image: TopicImage, now: Moment) -> GroupDecision {
+    if isShareGroup(timer.groupId) { return share.timerFired(timer, topics: image) }
     var decision = GroupDecision()
     classicGroups[timer.groupId]?.timerFired(timer, now: now, config: config, into: &decision)
     if let overdue = consumerGroups[timer.groupId]?.overdueMember(timer, into: &decision) {

@@ -48,6 +48,7 @@ extension GroupShard {
     if let group = consumerGroups[request.groupId] {
       return group.refusalOfCommit(memberId: request.memberId, epoch: generation, version: version)
     }
+    if isShareGroup(request.groupId) { return .groupIdNotFound }
     guard let group = classicGroups[request.groupId] else {
       // Without a generation it comes from an administrator or from a client that assigns itself partitions: fine.
       if generation < 0 { return nil }
@@ -65,9 +66,11 @@ extension GroupShard {
     typealias Topic = OffsetFetchResponse.OffsetFetchResponseTopics
     typealias Partition = OffsetFetchResponse.OffsetFetchResponsePartitions
     // From v9 on a member of a consumer group says who it is.
-    if let refusal = consumerGroups[request.groupId]?.refusalOfFetch(
-      memberId: request.memberId, epoch: request.memberEpoch)
-    {
+    let refusal =
+      isShareGroup(request.groupId)
+      ? .groupIdNotFound
+      : consumerGroups[request.groupId]?.refusalOfFetch(memberId: request.memberId, epoch: request.memberEpoch)
+    if let refusal {
       return OffsetFetchResponse.OffsetFetchResponseGroup(groupId: request.groupId, errorCode: refusal.rawValue)
     }
     let topics: [Topic]

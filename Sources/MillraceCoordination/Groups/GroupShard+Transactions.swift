@@ -37,6 +37,7 @@ extension GroupShard {
       return group.refusalOfTransactionalCommit(
         memberId: request.memberId, groupInstanceId: request.groupInstanceId, epoch: request.generationId)
     }
+    if isShareGroup(request.groupId) { return .groupIdNotFound }
     guard let group = classicGroups[request.groupId] else {
       return request.generationId < 0 ? nil : .illegalGeneration
     }

@@ -5,18 +5,23 @@
 // and read anew from the log: replaying the records of all decisions so far gives the same groups and offsets, apart
 // from rebalances under way, which the log does not know.
 //
-// `+Membership`, `+Consumer`, `+Offsets`, `+Transactions` and `+Administration` hold the events, `+Journal` the replay.
+// `+Membership`, `+Consumer`, `+Share`, `+Offsets`, `+Transactions` and `+Administration` hold the events, `+Journal`
+// the replay.
 
 import MillraceProtocol
 
 package struct GroupShard: Sendable {
   package var config: GroupConfig
   package internal(set) var classicGroups: [String: ClassicGroup] = [:]
-  /// A group id is in one of the two.
   package internal(set) var consumerGroups: [String: ConsumerGroup] = [:]
+  /// A group id is in one of the three.
+  package internal(set) var share = ShareGroupShard()
   package internal(set) var offsets = OffsetStore()
   /// What was committed in transactions that have not ended.
   var pendingOffsets = PendingOffsets()
+
+  /// Of all kinds.
+  package var groupCount: Int { classicGroups.count + consumerGroups.count + share.groups.count }
 
   package init(config: GroupConfig) {
     self.config = config

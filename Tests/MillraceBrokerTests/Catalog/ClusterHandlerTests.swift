@@ -9,20 +9,23 @@ import Testing
   @Test func `the metadata version is announced and can be moved`() async throws {
     let broker = try TestBroker()
     let before = try await broker.send(ApiVersionsRequest(clientSoftwareName: "t", clientSoftwareVersion: "1"))
-    #expect(before.supportedFeatures.map(\.name) == ["group.version", "metadata.version", "transaction.version"])
-    #expect(before.supportedFeatures.map(\.minVersion) == [0, 7, 0])
-    #expect(before.finalizedFeatures.map(\.maxVersionLevel) == [1, 29, 2])
+    #expect(
+      before.supportedFeatures.map(\.name) == [
+        "group.version", "metadata.version", "share.version", "transaction.version",
+      ])
+    #expect(before.supportedFeatures.map(\.minVersion) == [0, 7, 0, 0])
+    #expect(before.finalizedFeatures.map(\.maxVersionLevel) == [1, 29, 1, 2])
     let update = UpdateFeaturesRequest(featureUpdates: [
       .init(feature: "metadata.version", maxVersionLevel: 27, upgradeType: 2)
     ])
     #expect(try await broker.send(update).errorCode == 0)
     let after = try await broker.send(ApiVersionsRequest(clientSoftwareName: "t", clientSoftwareVersion: "1"))
-    #expect(after.finalizedFeatures.map(\.maxVersionLevel) == [1, 27, 2])
+    #expect(after.finalizedFeatures.map(\.maxVersionLevel) == [1, 27, 1, 2])
     #expect(after.finalizedFeaturesEpoch > before.finalizedFeaturesEpoch)
     broker.stop()
     let again = try TestBroker(in: broker.directory)
     let restarted = try await again.send(ApiVersionsRequest(clientSoftwareName: "t", clientSoftwareVersion: "1"))
-    #expect(restarted.finalizedFeatures.map(\.maxVersionLevel) == [1, 27, 2])
+    #expect(restarted.finalizedFeatures.map(\.maxVersionLevel) == [1, 27, 1, 2])
     again.stop()
   }
 

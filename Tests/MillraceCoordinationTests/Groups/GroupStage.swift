@@ -239,7 +239,7 @@ struct GroupStage {
     timers = []
     parkedJoins = []
     parkedSyncs = []
-    perform(shard.loaded(now: now))
+    perform(shard.loaded(topics: TopicImage(), now: now))
   }
 
   static func subscription(_ topics: [String]) -> ByteBuffer {

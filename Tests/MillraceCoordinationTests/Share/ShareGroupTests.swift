@@ -8,27 +8,23 @@ import Testing
 
 /// A shard with a share coordinator that does at once what it is asked, and a journal of encoded records.
 struct ShareGroupStage {
-  var shard = ShareGroupShard()
-  var config = ShareGroupConfig()
-  var topics = ShareTopics([], version: 0)
+  private var all = GroupShard(config: GroupConfig())
+  var topics = TopicImage()
   private(set) var now = Moment(wallMs: 1_700_000_000_000, uptimeMs: 0)
   private(set) var journal: [(key: ByteBuffer, value: ByteBuffer?)] = []
-  private(set) var timers: [ShareGroupTimer] = []
+  private(set) var timers: [GroupTimer] = []
   private(set) var initializations: [ShareInitialization] = []
-  private(set) var deletions: [ShareStateKey] = []
   private(set) var fenced: [ShareSessionKey] = []
   /// Whether the share coordinator answers.
   var isCoordinatorUp = true
-  private var version: UInt64 = 0
 
   init(topics: [String: Int32] = ["t": 4]) { setTopics(topics) }
 
   static func id(_ name: String) -> Uuid { Uuid(high: 9, low: UInt64(name.utf8.first ?? 0)) }
 
   mutating func setTopics(_ counts: [String: Int32]) {
-    version += 1
-    topics = ShareTopics(
-      counts.map { .init(topicId: Self.id($0.key), name: $0.key, partitionCount: $0.value) }, version: version)
+    for name in topics.names where counts[name] == nil { topics.remove(id: Self.id(name)) }
+    for (name, count) in counts { topics.put(TopicFacts(name: name, id: Self.id(name), partitionCount: count)) }
   }
 
   mutating func advance(_ ms: Int64) {
@@ -36,7 +32,7 @@ struct ShareGroupStage {
     now.uptimeMs += ms
     while let timer = timers.filter({ $0.deadlineMs <= now.uptimeMs }).min(by: { $0.deadlineMs < $1.deadlineMs }) {
       timers.removeAll { $0 == timer }
-      let decision = shard.timerFired(timer, topics: topics)
+      let decision = all.timerFired(timer, topics: topics, now: now)
       perform(decision)
     }
   }
@@ -46,8 +42,8 @@ struct ShareGroupStage {
   ) -> ShareGroupHeartbeatResponse {
     let request = ShareGroupHeartbeatRequest(
       groupId: group, memberId: member, memberEpoch: epoch, rackId: rack, subscribedTopicNames: names)
-    let (response, decision) = shard.heartbeat(
-      request, from: ShareGroupCaller(clientId: "c", clientHost: "/h"), config: config, topics: topics, now: now)
+    let (response, decision) = all.heartbeat(
+      request, from: HeartbeatCaller(clientId: "c", clientHost: "/h"), topics: topics, now: now)
     perform(decision)
     return response
   }
@@ -61,7 +57,7 @@ struct ShareGroupStage {
     }
   }
 
-  mutating func perform(_ decision: ShareGroupDecision) {
+  mutating func perform(_ decision: GroupDecision) {
     for record in decision.records {
       guard let bytes = try? record.encode() else {
         Issue.record("a record that cannot be written: \(record)")
@@ -71,12 +67,15 @@ struct ShareGroupStage {
     }
     timers += decision.timers
     fenced += decision.fenced
-    initializations += decision.initialize
-    deletions += decision.delete
-    guard isCoordinatorUp, let group = decision.initialize.first?.key.groupId else { return }
-    var partitions: SharePartitions = [:]
-    for one in decision.initialize { partitions[one.key.topicId, default: []].insert(one.key.partition) }
-    let next = shard.initialized(partitions, ofGroup: group, topics: topics)
+    initializations += decision.initializations
+    begin(decision.initializations)
+  }
+
+  /// What the share coordinator does.
+  mutating func begin(_ wanted: [ShareInitialization]) {
+    guard isCoordinatorUp, let group = wanted.first?.key.groupId else { return }
+    let partitions = wanted.reduce(into: PartitionsByTopic()) { $0.insert($1.key.topicId, $1.key.partition) }
+    let next = all.initialized(partitions, butNot: [:], ofGroup: group, topics: topics)
     perform(next)
   }
 
@@ -84,20 +83,43 @@ struct ShareGroupStage {
     shard.groups[group]?.members[member]?.assigned[Self.id(topic)] ?? []
   }
 
-  func replayed() throws -> ShareGroupShard {
-    var fresh = ShareGroupShard()
+  private func replayedAll() throws -> GroupShard {
+    var fresh = GroupShard(config: all.config)
     for (key, value) in journal {
-      if let record = try ShareGroupRecord.decode(key: key, value: value) { fresh.replay(record) }
+      if let record = try GroupRecord.decode(key: key, value: value) { fresh.replay(record) }
     }
     return fresh
   }
 
+  func replayed() throws -> ShareGroupShard { try replayedAll().share }
+
   mutating func restart() throws {
     timers = []
-    shard = try replayed()
-    let config = config
-    let decision = shard.loaded(config: { _ in config }, topics: topics, now: now)
+    all = try replayedAll()
+    let decision = all.loaded(topics: topics, now: now)
     perform(decision)
+  }
+
+  var shard: ShareGroupShard {
+    get { all.share }
+    set { all.share = newValue }
+  }
+
+  var config: ShareGroupConfig {
+    get { all.config.share }
+    set { all.config.share = newValue }
+  }
+
+  /// All kinds of groups.
+  var groups: GroupShard {
+    get { all }
+    set { all = newValue }
+  }
+}
+
+extension PartitionsByTopic: ExpressibleByDictionaryLiteral {
+  public init(dictionaryLiteral elements: (Uuid, Set<Int32>)...) {
+    self.init(Dictionary(uniqueKeysWithValues: elements))
   }
 }
 
@@ -268,11 +290,12 @@ struct ShareGroupStage {
     var stage = ShareGroupStage()
     _ = stage.heartbeat("a", topics: ["t"])
     stage.settle()
-    let group = stage.shard.describe("g", topics: stage.topics)
+    let group = stage.groups.describeShareGroup("g", topics: stage.topics)
     #expect((group.groupState, group.assignorName) == ("Stable", "simple"))
     #expect(group.members.first?.assignment.topicPartitions.first?.topicName == "t")
     #expect(group.members.first?.subscribedTopicNames == ["t"])
-    #expect(ErrorCode(rawValue: stage.shard.describe("x", topics: stage.topics).errorCode) == .groupIdNotFound)
+    #expect(
+      ErrorCode(rawValue: stage.groups.describeShareGroup("x", topics: stage.topics).errorCode) == .groupIdNotFound)
   }
 
   @Test func `an empty group is deleted with its states, one with members is not`() throws {
@@ -280,13 +303,12 @@ struct ShareGroupStage {
     _ = stage.heartbeat("a", topics: ["t"])
     stage.settle()
     let refused = stage.shard.beginDeletion(ofGroup: "g", topics: stage.topics).0
-    #expect(refused == .nonEmptyGroup)
+    #expect(refused == .failure(.nonEmptyGroup))
     _ = stage.heartbeat("a", epoch: -1)
     // Asked twice, since the first attempt may have failed half-way.
     for _ in 0..<2 {
-      let (error, decision) = stage.shard.beginDeletion(ofGroup: "g", topics: stage.topics)
-      #expect(error == .none)
-      #expect(decision.delete.map(\.partition) == [0, 1, 2, 3])
+      let (states, decision) = stage.shard.beginDeletion(ofGroup: "g", topics: stage.topics)
+      #expect(try states.get().map(\.partition) == [0, 1, 2, 3])
       stage.perform(decision)
     }
     let (error, decision) = stage.shard.finishDeletion(ofGroup: "g")
@@ -295,7 +317,7 @@ struct ShareGroupStage {
     #expect(stage.shard.groups.isEmpty)
     #expect(try stage.replayed().groups.isEmpty)
     let unknown = stage.shard.beginDeletion(ofGroup: "g", topics: stage.topics).0
-    #expect(unknown == .groupIdNotFound)
+    #expect(unknown == .failure(.groupIdNotFound))
   }
 
   @Test func `offsets of an empty group are set, with an epoch above the one before`() throws {
@@ -317,13 +339,14 @@ struct ShareGroupStage {
     #expect(ErrorCode(rawValue: busy.errorCode) == .nonEmptyGroup)
     _ = stage.heartbeat("a", epoch: -1)
     let epoch = try #require(stage.shard.groups["g"]?.epoch)
-    let (response, decision) = stage.shard.alterOffsets(request, topics: stage.topics, now: stage.now)
+    let (response, wanted, decision) = stage.shard.alterOffsets(request, topics: stage.topics, now: stage.now)
     let codes = response.responses.flatMap { $0.partitions.map { ErrorCode(rawValue: $0.errorCode) } }
     #expect(
       codes == [.none, .unknownTopicOrPartition, .unknownTopicOrPartition, .invalidRequest, .unknownTopicOrPartition])
-    #expect(decision.initialize.map(\.startOffset) == [42])
-    #expect(try #require(decision.initialize.first).stateEpoch > epoch)
+    #expect(wanted.map(\.startOffset) == [42])
+    #expect(try #require(wanted.first).stateEpoch > epoch)
     stage.perform(decision)
+    stage.begin(wanted)
     #expect(try stage.replayed().groups["g"]?.epoch == epoch + 1)
   }
 
@@ -331,8 +354,9 @@ struct ShareGroupStage {
     var stage = ShareGroupStage()
     let request = AlterShareGroupOffsetsRequest(
       groupId: "new", topics: [.init(topicName: "t", partitions: [.init(partitionIndex: 0, startOffset: 7)])])
-    let decision = stage.shard.alterOffsets(request, topics: stage.topics, now: stage.now).1
+    let (_, wanted, decision) = stage.shard.alterOffsets(request, topics: stage.topics, now: stage.now)
     stage.perform(decision)
+    stage.begin(wanted)
     #expect(stage.shard.initializedPartitions(ofGroup: "new") == [ShareGroupStage.id("t"): [0]])
     #expect(try stage.replayed().groups["new"]?.stateName == "Empty")
   }
@@ -344,9 +368,9 @@ struct ShareGroupStage {
     _ = stage.heartbeat("a", epoch: -1)
     let request = DeleteShareGroupOffsetsRequest(
       groupId: "g", topics: [.init(topicName: "t"), .init(topicName: "nowhere")])
-    let (response, decision) = stage.shard.beginDeletingOffsets(request, topics: stage.topics)
+    let (response, states, decision) = stage.shard.beginDeletingOffsets(request, topics: stage.topics)
     #expect(response.responses.map { ErrorCode(rawValue: $0.errorCode) } == [.none, .unknownTopicOrPartition])
-    #expect(decision.delete.map(\.partition) == [0, 1])
+    #expect(states.map(\.partition) == [0, 1])
     stage.perform(decision)
     let finished = stage.shard.finishDeletingOffsets(ofGroup: "g", topics: [ShareGroupStage.id("t")])
     stage.perform(finished)
@@ -363,7 +387,7 @@ struct ShareGroupStage {
     print("ShareAssignment seed \(seed)")
     var random = Jitter(state: seed)
     let topic = Uuid(high: 1, low: 1)
-    var current: [String: SharePartitions] = [:]
+    var current: [String: PartitionsByTopic] = [:]
     var before: (members: Int, partitions: Int) = (0, 0)
     for _ in 0..<200 {
       let members = 1 + Int(random.next() * 12)
@@ -371,11 +395,12 @@ struct ShareGroupStage {
       let input = (0..<members).map { index in
         ShareAssignment.Member(memberId: "m\(index)", topics: [topic], current: current["m\(index)"] ?? [:])
       }
-      let assigned = ShareAssignment.assign(members: input, assignable: [topic: Set(0..<Int32(partitions))])
-      let counts = assigned.values.map { $0[topic]?.count ?? 0 }
+      let assigned = ShareAssignment.assign(
+        members: input, assignable: PartitionsByTopic([topic: Set(0..<Int32(partitions))]))
+      let counts = assigned.values.map { $0[topic].count }
       let sharing = (members + partitions - 1) / partitions
       for partition in 0..<Int32(partitions) {
-        let holders = assigned.values.filter { $0[topic]?.contains(partition) == true }.count
+        let holders = assigned.values.filter { $0.contains(topic, partition) }.count
         #expect(holders >= 1 && holders <= sharing)
       }
       #expect((counts.max() ?? 0) <= (sharing * partitions + members - 1) / members)
@@ -385,7 +410,7 @@ struct ShareGroupStage {
       before = (members, partitions)
       let again = ShareAssignment.assign(
         members: input.map { .init(memberId: $0.memberId, topics: $0.topics, current: assigned[$0.memberId] ?? [:]) },
-        assignable: [topic: Set(0..<Int32(partitions))])
+        assignable: PartitionsByTopic([topic: Set(0..<Int32(partitions))]))
       #expect(again == assigned)
     }
   }

@@ -5,20 +5,6 @@
 
 import MillraceProtocol
 
-/// Who sends a heartbeat, and the id it is given if it brings none.
-package struct HeartbeatCaller: Sendable {
-  package var clientId: String
-  package var clientHost: String
-  /// For version 0, where the coordinator may make the id: a random UUID.
-  package var newMemberId: String
-
-  package init(clientId: String, clientHost: String, newMemberId: String) {
-    self.clientId = clientId
-    self.clientHost = clientHost
-    self.newMemberId = newMemberId
-  }
-}
-
 extension ConsumerGroup {
   /// A member as it was before an event, and the member whose place it takes, if it is a static one that came back.
   struct Standing {

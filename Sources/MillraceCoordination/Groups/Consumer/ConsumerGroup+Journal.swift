@@ -35,7 +35,7 @@ extension ConsumerGroup {
       update(key.memberId) { $0.placement = ConsumerMember.Placement(epoch: ConsumerMember.leavingEpoch) }
     case .regularExpression(let key, let value):
       resolvedPatterns[key.regularExpression] = value.map(ResolvedPattern.init)
-    case .consumerGroup(_, nil), .group, .offset:
+    case .consumerGroup(_, nil), .group, .offset, .share:
       preconditionFailure("not a record that a consumer group takes in")
     }
   }

@@ -6,19 +6,11 @@ extension ConsumerGroup {
   /// A group epoch after this one.
   var nextEpoch: Int32 { epoch == .max ? 1 : epoch + 1 }
 
-  /// Stands for ids and partition counts of the topics that the group subscribes to. (Kafka hashes otherwise; a group
-  /// that comes from there is looked at once more.)
+  /// Stands for the topics that the group subscribes to.
   func hash(of image: TopicImage) -> Int64 {
     var names = Set(index.topicNames.keys)
     for pattern in resolvedPatterns.values { names.formUnion(pattern.topics) }
-    var hash = StableHash()
-    for name in names.sorted() {
-      guard let topic = image[name] else { continue }
-      hash.add(topic.id.high)
-      hash.add(topic.id.low)
-      hash.add(UInt64(truncatingIfNeeded: topic.partitionCount))
-    }
-    return hash.value
+    return image.hash(of: names)
   }
 
   /// Journals the next epoch, if it has to be or if the topics that the group subscribes to have changed.
@@ -74,17 +66,4 @@ extension ConsumerGroup {
     }
     journal(assignmentEpochRecord(epoch), &decision)
   }
-}
-
-/// FNV-1a over 64-bit words: the same in every process, which Swift's own hashing is not.
-struct StableHash {
-  private(set) var state: UInt64 = 0xCBF2_9CE4_8422_2325
-
-  mutating func add(_ word: UInt64) {
-    for shift in stride(from: UInt64(0), to: 64, by: 8) {
-      state = (state ^ (word >> shift & 0xFF)) &* 0x0000_0100_0000_01B3
-    }
-  }
-
-  var value: Int64 { Int64(bitPattern: state) }
 }

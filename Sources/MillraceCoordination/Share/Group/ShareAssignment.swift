@@ -9,17 +9,14 @@
 
 import MillraceProtocol
 
-/// Partitions by topic; no topic is in it without partitions.
-package typealias SharePartitions = [Uuid: Set<Int32>]
-
 package enum ShareAssignment {
   package struct Member: Sendable {
     package var memberId: String
     /// Topics that exist.
     package var topics: Set<Uuid>
-    package var current: SharePartitions
+    package var current: PartitionsByTopic
 
-    package init(memberId: String, topics: Set<Uuid>, current: SharePartitions) {
+    package init(memberId: String, topics: Set<Uuid>, current: PartitionsByTopic) {
       self.memberId = memberId
       self.topics = topics
       self.current = current
@@ -27,18 +24,18 @@ package enum ShareAssignment {
   }
 
   /// - Parameter assignable: the partitions whose state is initialized.
-  package static func assign(members: [Member], assignable: SharePartitions) -> [String: SharePartitions] {
+  package static func assign(members: [Member], assignable: PartitionsByTopic) -> [String: PartitionsByTopic] {
     let members = members.sorted { $0.memberId < $1.memberId }
-    var result = Dictionary(uniqueKeysWithValues: members.map { ($0.memberId, SharePartitions()) })
+    var result = Dictionary(uniqueKeysWithValues: members.map { ($0.memberId, PartitionsByTopic()) })
     func assign(_ topics: Set<Uuid>, to indices: [Int]) {
-      let partitions = topics.sorted(by: { ($0.high, $0.low) < ($1.high, $1.low) }).flatMap { topic in
-        (assignable[topic] ?? []).sorted().map { ShareTopicPartition(topicId: topic, partition: $0) }
+      let partitions = topics.sorted(by: { $0.precedes($1) }).flatMap { topic in
+        assignable[topic].sorted().map { ShareTopicPartition(topicId: topic, partition: $0) }
       }
       var balance = Balance(partitions: partitions, members: indices.map { members[$0].current })
       balance.run()
       for (position, index) in indices.enumerated() {
         for partition in balance.assigned[position] {
-          result[members[index].memberId]?[partition.topicId, default: []].insert(partition.partition)
+          result[members[index].memberId]?.insert(partition.topicId, partition.partition)
         }
       }
     }
@@ -64,7 +61,7 @@ private struct Balance {
   var assigned: [Set<ShareTopicPartition>]
   var holders: [ShareTopicPartition: Set<Int>] = [:]
 
-  init(partitions: [ShareTopicPartition], members: [SharePartitions]) {
+  init(partitions: [ShareTopicPartition], members: [PartitionsByTopic]) {
     self.partitions = partitions
     let (p, m) = (partitions.count, members.count)
     let sharing = p == 0 ? 0 : (m + p - 1) / p
@@ -76,7 +73,7 @@ private struct Balance {
     for partition in partitions { holders[partition] = [] }
     for (member, current) in members.enumerated() {
       var kept: Set<ShareTopicPartition> = []
-      for (topic, indices) in current {
+      for (topic, indices) in current.topics {
         for index in indices {
           let partition = ShareTopicPartition(topicId: topic, partition: index)
           guard holders[partition]?.insert(member).inserted == true else { continue }

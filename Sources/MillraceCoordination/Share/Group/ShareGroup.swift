@@ -15,7 +15,7 @@ package struct ShareGroupMember: Sendable, Equatable {
   package internal(set) var subscribedTopicNames: Set<String> = []
   package internal(set) var memberEpoch: Int32 = 0
   package internal(set) var previousMemberEpoch: Int32 = -1
-  package internal(set) var assigned: SharePartitions = [:]
+  package internal(set) var assigned = PartitionsByTopic()
 }
 
 package struct ShareGroup: Sendable {
@@ -23,7 +23,7 @@ package struct ShareGroup: Sendable {
   package internal(set) var epoch: Int32 = 0
   package internal(set) var assignmentEpoch: Int32 = 0
   package internal(set) var members: [String: ShareGroupMember] = [:]
-  package internal(set) var target: [String: SharePartitions] = [:]
+  package internal(set) var target: [String: PartitionsByTopic] = [:]
   package internal(set) var statePartitions = ShareStatePartitions()
   var metadataHash: Int64 = 0
   /// How many members subscribe to each topic.
@@ -35,6 +35,8 @@ package struct ShareGroup: Sendable {
   var sessions: [String: Countdown] = [:]
 
   init(groupId: String) { self.groupId = groupId }
+
+  static let typeName = "share"
 
   package var stateName: String { members.isEmpty ? "Empty" : "Stable" }
 
@@ -57,24 +59,14 @@ package struct ShareGroup: Sendable {
     subscribers[name] = left > 0 ? left : nil
   }
 
-  /// Stands for ids and partition counts of the subscribed topics. Only ever compared with itself: another broker's
-  /// hash differs, which costs one assignment.
-  func hash(of topics: ShareTopics) -> Int64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    func add(_ number: UInt64) { hash = (hash ^ number) &* 0x100_0000_01B3 }
-    for topic in subscribers.keys.sorted().compactMap({ topics[$0] }) {
-      add(topic.topicId.high)
-      add(topic.topicId.low)
-      add(UInt64(truncatingIfNeeded: topic.partitionCount))
-    }
-    return Int64(bitPattern: hash)
-  }
+  /// Stands for the topics that the group subscribes to.
+  func hash(of image: TopicImage) -> Int64 { image.hash(of: subscribers.keys) }
 }
 
 /// Which share-partitions of a group have state in the share coordinator, or are to have or to lose it.
 package struct ShareStatePartitions: Sendable, Equatable {
-  package internal(set) var initializing: SharePartitions = [:]
-  package internal(set) var initialized: SharePartitions = [:]
+  package internal(set) var initializing = PartitionsByTopic()
+  package internal(set) var initialized = PartitionsByTopic()
   package internal(set) var deleting: Set<Uuid> = []
   /// The names under which the topics are journaled.
   var names: [Uuid: String] = [:]
@@ -84,38 +76,9 @@ package struct ShareStatePartitions: Sendable, Equatable {
   package var isEmpty: Bool { initializing.isEmpty && initialized.isEmpty && deleting.isEmpty }
 
   mutating func tidy() {
-    initializing = initializing.filter { !$0.value.isEmpty }
-    initialized = initialized.filter { !$0.value.isEmpty }
-    begunMs = begunMs.filter { initializing[$0.key] != nil }
-    names = names.filter { initializing[$0.key] != nil || initialized[$0.key] != nil || deleting.contains($0.key) }
-  }
-}
-
-/// The topics as share groups have to know them. A value that is handed to each event and not kept.
-package struct ShareTopics: Sendable {
-  package struct Topic: Sendable, Equatable {
-    package var topicId: Uuid
-    package var name: String
-    package var partitionCount: Int32
-
-    package init(topicId: Uuid, name: String, partitionCount: Int32) {
-      self.topicId = topicId
-      self.name = name
-      self.partitionCount = partitionCount
+    begunMs = begunMs.filter { !initializing[$0.key].isEmpty }
+    names = names.filter { id, _ in
+      !initializing[id].isEmpty || !initialized[id].isEmpty || deleting.contains(id)
     }
   }
-
-  /// Another number whenever anything has changed.
-  package let version: UInt64
-  private let byName: [String: Topic]
-  private let byId: [Uuid: Topic]
-
-  package init(_ topics: [Topic], version: UInt64) {
-    self.version = version
-    byName = Dictionary(topics.map { ($0.name, $0) }) { first, _ in first }
-    byId = Dictionary(topics.map { ($0.topicId, $0) }) { first, _ in first }
-  }
-
-  package subscript(name: String) -> Topic? { byName[name] }
-  package subscript(id: Uuid) -> Topic? { byId[id] }
 }

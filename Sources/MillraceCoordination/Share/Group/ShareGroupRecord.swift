@@ -20,20 +20,13 @@ package enum ShareGroupRecord: Sendable, Equatable {
 extension ShareGroupRecord {
   package func encode() throws(ProtocolError) -> (key: ByteBuffer, value: ByteBuffer?) {
     switch self {
-    case .member(let key, let value): try Self.bytes(key, value)
-    case .epoch(let key, let value): try Self.bytes(key, value)
-    case .targetEpoch(let key, let value): try Self.bytes(key, value)
-    case .target(let key, let value): try Self.bytes(key, value)
-    case .current(let key, let value): try Self.bytes(key, value)
-    case .statePartitions(let key, let value): try Self.bytes(key, value)
+    case .member(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .epoch(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .targetEpoch(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .target(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .current(let key, let value): try CoordinatorRecord.encode(key, value)
+    case .statePartitions(let key, let value): try CoordinatorRecord.encode(key, value)
     }
-  }
-
-  private static func bytes(
-    _ key: some RecordMessage, _ value: (some RecordMessage)?
-  ) throws(ProtocolError) -> (key: ByteBuffer, value: ByteBuffer?) {
-    guard let value else { return (try CoordinatorRecord.encodeKey(key), nil) }
-    return (try CoordinatorRecord.encodeKey(key), try CoordinatorRecord.encodeValue(value, version: 0))
   }
 
   /// The fact in a record of the log, or nil for one that is not about a share group.

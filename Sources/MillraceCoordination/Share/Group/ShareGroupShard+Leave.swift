@@ -4,29 +4,32 @@ import MillraceProtocol
 
 extension ShareGroupShard {
   mutating func leave(
-    _ request: ShareGroupHeartbeatRequest, topics: ShareTopics
-  ) -> (ShareGroupHeartbeatResponse, ShareGroupDecision) {
-    guard let group = groups[request.groupId] else { return (.init(refusing: .groupIdNotFound), ShareGroupDecision()) }
+    _ request: ShareGroupHeartbeatRequest, topics: TopicImage
+  ) -> (ShareGroupHeartbeatResponse, GroupDecision) {
+    guard let group = groups[request.groupId] else { return (.init(refusing: .groupIdNotFound), GroupDecision()) }
     guard group.members[request.memberId] != nil else {
-      return (.init(refusing: .unknownMemberId), ShareGroupDecision())
+      return (.init(refusing: .unknownMemberId), GroupDecision())
     }
-    var decision = ShareGroupDecision()
+    var decision = GroupDecision()
     groups[request.groupId]?.fence(request.memberId, topics: topics, into: &decision)
     return (
       ShareGroupHeartbeatResponse(memberId: request.memberId, memberEpoch: request.memberEpoch), decision
     )
   }
 
-  package mutating func timerFired(_ timer: ShareGroupTimer, topics: ShareTopics) -> ShareGroupDecision {
-    var decision = ShareGroupDecision()
-    switch groups[timer.groupId]?.sessions[timer.memberId]?.fired(timer.deadlineMs) {
+  package mutating func timerFired(_ timer: GroupTimer, topics: TopicImage) -> GroupDecision {
+    var decision = GroupDecision()
+    guard case .session(let memberId) = timer.kind else { return decision }
+    switch groups[timer.groupId]?.sessions[memberId]?.fired(timer.deadlineMs) {
     case nil, .outdated?: break
     case .early(let alarmMs)?:
       decision.timers.append(
-        ShareGroupTimer(groupId: timer.groupId, memberId: timer.memberId, deadlineMs: alarmMs))
+        GroupTimer(groupId: timer.groupId, kind: timer.kind, deadlineMs: alarmMs))
     case .expired?:
-      groups[timer.groupId]?.fence(timer.memberId, topics: topics, into: &decision)
-      decision.fenced.append(ShareSessionKey(groupId: timer.groupId, memberId: timer.memberId))
+      groups[timer.groupId]?.fence(memberId, topics: topics, into: &decision)
+      decision.notices.append(
+        .removed(groupId: timer.groupId, memberId: memberId, reason: "it has not been heard of"))
+      decision.fenced.append(ShareSessionKey(groupId: timer.groupId, memberId: memberId))
     }
     return decision
   }
@@ -34,7 +37,7 @@ extension ShareGroupShard {
 
 extension ShareGroup {
   /// The others learn of it with the next heartbeat of any of them, which makes a new assignment.
-  mutating func fence(_ memberId: String, topics: ShareTopics, into decision: inout ShareGroupDecision) {
+  mutating func fence(_ memberId: String, topics: TopicImage, into decision: inout GroupDecision) {
     remove(memberId)
     decision.records += [currentRecord(memberId), targetRecord(memberId), memberRecord(memberId)]
     metadataHash = hash(of: topics)

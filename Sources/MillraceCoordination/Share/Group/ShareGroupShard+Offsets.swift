@@ -6,49 +6,46 @@ import MillraceProtocol
 extension ShareGroupShard {
   // MARK: DeleteGroups
 
-  /// First half: the states of `decision.delete` are to be deleted; then `finishDeletion`.
-  package mutating func beginDeletion(ofGroup groupId: String, topics: ShareTopics) -> (ErrorCode, ShareGroupDecision) {
-    guard let group = groups[groupId] else { return (.groupIdNotFound, ShareGroupDecision()) }
-    guard group.members.isEmpty else { return (.nonEmptyGroup, ShareGroupDecision()) }
+  /// First half: these states are to be deleted; then `finishDeletion`.
+  mutating func beginDeletion(
+    ofGroup groupId: String, topics: TopicImage
+  ) -> (Result<[ShareStateKey], ErrorCode>, GroupDecision) {
+    guard let group = groups[groupId] else { return (.failure(.groupIdNotFound), GroupDecision()) }
+    guard group.members.isEmpty else { return (.failure(.nonEmptyGroup), GroupDecision()) }
     var gone = group.statePartitions.initialized
-    gone.add(group.statePartitions.initializing)
+    gone.formUnion(group.statePartitions.initializing)
     // What an earlier attempt left behind.
-    for topicId in group.statePartitions.deleting { gone.add(topics.allPartitions(topicId)) }
-    var decision = changeState(ofGroup: groupId) { group in
+    for topicId in group.statePartitions.deleting { gone.formUnion(topics.allPartitions(topicId)) }
+    let decision = changeState(ofGroup: groupId) { group in
       guard !group.statePartitions.isEmpty else { return false }
-      group.statePartitions.deleting = Set(gone.keys)
-      group.statePartitions.initialized = [:]
-      group.statePartitions.initializing = [:]
+      group.statePartitions.deleting = Set(gone.topics.keys)
+      group.statePartitions.initialized = PartitionsByTopic()
+      group.statePartitions.initializing = PartitionsByTopic()
       return true
     }
-    decision.delete = Self.keys(groupId, gone)
-    return (.none, decision)
+    return (.success(gone.keys(ofGroup: groupId)), decision)
   }
 
-  package mutating func finishDeletion(ofGroup groupId: String) -> (ErrorCode, ShareGroupDecision) {
-    var decision = ShareGroupDecision()
+  mutating func finishDeletion(ofGroup groupId: String) -> (ErrorCode, GroupDecision) {
+    var decision = GroupDecision()
     guard let group = groups[groupId] else { return (.groupIdNotFound, decision) }
     guard group.members.isEmpty else { return (.nonEmptyGroup, decision) }
-    decision.records = [
-      .targetEpoch(.init(groupId: groupId), nil), .statePartitions(.init(groupId: groupId), nil),
-      .epoch(.init(groupId: groupId), nil),
-    ]
+    decision.records = group.tombstones
+    decision.notices.append(.deleted(groupId: groupId))
     groups[groupId] = nil
     return (.none, decision)
   }
 
   // MARK: AlterShareGroupOffsets
 
-  /// `decision.initialize` says what the share coordinator is to begin anew; then `initialized`. A group that does not
-  /// exist is founded by that.
-  package mutating func alterOffsets(
-    _ request: AlterShareGroupOffsetsRequest, topics: ShareTopics, now: Moment
-  ) -> (AlterShareGroupOffsetsResponse, ShareGroupDecision) {
-    var decision = ShareGroupDecision()
-    if request.groupId.isEmpty { return (.init(errorCode: ErrorCode.invalidGroupId.rawValue), decision) }
-    if groups[request.groupId]?.members.isEmpty == false {
-      return (.init(errorCode: ErrorCode.nonEmptyGroup.rawValue), decision)
-    }
+  /// The answer, and what the share coordinator is to begin anew before it is given; then `initialized`. A group that
+  /// does not exist is founded by that.
+  mutating func alterOffsets(
+    _ request: AlterShareGroupOffsetsRequest, topics: TopicImage, now: Moment
+  ) -> (AlterShareGroupOffsetsResponse, [ShareInitialization], GroupDecision) {
+    var decision = GroupDecision()
+    if request.groupId.isEmpty { return (.init(refusing: .invalidGroupId), [], decision) }
+    if groups[request.groupId]?.members.isEmpty == false { return (.init(refusing: .nonEmptyGroup), [], decision) }
     var response = AlterShareGroupOffsetsResponse()
     var wanted: [ShareTopicPartition: Int64] = [:]
     for asked in request.topics {
@@ -58,7 +55,7 @@ extension ShareGroupShard {
         var error = ErrorCode.none
         if let topic, partition.partitionIndex >= 0, partition.partitionIndex < topic.partitionCount {
           if partition.startOffset >= 0, partition.startOffset < .max {
-            let place = ShareTopicPartition(topicId: topic.topicId, partition: partition.partitionIndex)
+            let place = ShareTopicPartition(topicId: topic.id, partition: partition.partitionIndex)
             wanted[place] = partition.startOffset
           } else {
             error = .invalidRequest
@@ -69,9 +66,9 @@ extension ShareGroupShard {
         answers.append(.init(partitionIndex: partition.partitionIndex, errorCode: error.rawValue))
       }
       response.responses.append(
-        .init(topicName: asked.topicName, topicId: topic?.topicId ?? .zero, partitions: answers))
+        .init(topicName: asked.topicName, topicId: topic?.id ?? .zero, partitions: answers))
     }
-    guard !wanted.isEmpty else { return (response, decision) }
+    guard !wanted.isEmpty else { return (response, [], decision) }
     if groups[request.groupId] == nil {
       groups[request.groupId] = ShareGroup(groupId: request.groupId)
     }
@@ -80,7 +77,7 @@ extension ShareGroupShard {
       group.epoch = group.epoch == .max ? .max : group.epoch + 1
       decision.records.append(group.epochRecord)
       for partition in wanted.keys {
-        group.statePartitions.initializing[partition.topicId, default: []].insert(partition.partition)
+        group.statePartitions.initializing.insert(partition.topicId, partition.partition)
         group.statePartitions.begunMs[partition.topicId] = now.wallMs
         group.statePartitions.names[partition.topicId] = topics[partition.topicId]?.name
       }
@@ -88,79 +85,84 @@ extension ShareGroupShard {
     }
     decision.records += raised.records
     let epoch = groups[request.groupId]?.epoch ?? 0
-    decision.initialize = Self.keys(request.groupId, wanted.keys.byTopic).map { key in
+    let partitions = wanted.keys.reduce(into: PartitionsByTopic()) { $0.insert($1.topicId, $1.partition) }
+    let initializations = partitions.keys(ofGroup: request.groupId).map { key in
       ShareInitialization(
         key: key, stateEpoch: epoch,
         startOffset: wanted[.init(topicId: key.topicId, partition: key.partition)] ?? -1)
     }
-    return (response, decision)
+    return (response, initializations, decision)
   }
 
   // MARK: DeleteShareGroupOffsets
 
-  /// First half: the states of `decision.delete` are to be deleted; then `finishDeletingOffsets` for the topics where
-  /// that succeeded. Topics with an error in the response have nothing to delete.
-  package mutating func beginDeletingOffsets(
-    _ request: DeleteShareGroupOffsetsRequest, topics: ShareTopics
-  ) -> (DeleteShareGroupOffsetsResponse, ShareGroupDecision) {
+  /// First half: these states are to be deleted; then `finishDeletingOffsets` for the topics where that succeeded.
+  /// Topics with an error in the response have nothing to delete.
+  mutating func beginDeletingOffsets(
+    _ request: DeleteShareGroupOffsetsRequest, topics: TopicImage
+  ) -> (DeleteShareGroupOffsetsResponse, [ShareStateKey], GroupDecision) {
+    if request.groupId.isEmpty { return (.init(refusing: .invalidGroupId), [], GroupDecision()) }
     guard let group = groups[request.groupId] else {
-      return (.init(errorCode: ErrorCode.groupIdNotFound.rawValue), ShareGroupDecision())
+      return (.init(refusing: .groupIdNotFound), [], GroupDecision())
     }
-    guard group.members.isEmpty else {
-      return (.init(errorCode: ErrorCode.nonEmptyGroup.rawValue), ShareGroupDecision())
-    }
+    guard group.members.isEmpty else { return (.init(refusing: .nonEmptyGroup), [], GroupDecision()) }
     var response = DeleteShareGroupOffsetsResponse()
-    var gone: SharePartitions = [:]
+    var gone = PartitionsByTopic()
     for asked in request.topics {
-      let topicId = topics[asked.topicName]?.topicId
-      var found: SharePartitions = [:]
+      let topicId = topics[asked.topicName]?.id
+      var found = PartitionsByTopic()
       if let topicId {
-        if let partitions = group.statePartitions.initialized[topicId] { found = [topicId: partitions] }
-        if group.statePartitions.deleting.contains(topicId) { found.add(topics.allPartitions(topicId)) }
+        found[topicId] = group.statePartitions.initialized[topicId]
+        if group.statePartitions.deleting.contains(topicId) { found.formUnion(topics.allPartitions(topicId)) }
       }
-      gone.add(found)
+      gone.formUnion(found)
       response.responses.append(
         .init(
           topicName: asked.topicName, topicId: topicId ?? .zero,
-          errorCode: (found.isEmpty ? ErrorCode.unknownTopicOrPartition : .none).rawValue))
+          errorCode: (found.isEmpty ? ErrorCode.unknownTopicOrPartition : .none).rawValue,
+          errorMessage: found.isEmpty ? "The group has no offsets of topic \(asked.topicName)." : nil))
     }
-    guard !gone.isEmpty else { return (response, ShareGroupDecision()) }
-    var decision = changeState(ofGroup: request.groupId) { group in
-      for topicId in gone.keys {
-        group.statePartitions.initialized[topicId] = nil
+    guard !gone.isEmpty else { return (response, [], GroupDecision()) }
+    let decision = changeState(ofGroup: request.groupId) { group in
+      for topicId in gone.topics.keys {
+        group.statePartitions.initialized[topicId] = []
         group.statePartitions.deleting.insert(topicId)
         group.statePartitions.names[topicId] = topics[topicId]?.name
       }
       return true
     }
-    decision.delete = Self.keys(request.groupId, gone)
-    return (response, decision)
+    return (response, gone.keys(ofGroup: request.groupId), decision)
   }
 
-  package mutating func finishDeletingOffsets(ofGroup groupId: String, topics gone: Set<Uuid>) -> ShareGroupDecision {
+  mutating func finishDeletingOffsets(ofGroup groupId: String, topics gone: Set<Uuid>) -> GroupDecision {
     changeState(ofGroup: groupId) { group in
       let before = group.statePartitions.deleting
       group.statePartitions.deleting.subtract(gone)
       return group.statePartitions.deleting != before
     }
   }
+}
 
-  private static func keys(_ groupId: String, _ partitions: SharePartitions) -> [ShareStateKey] {
-    partitions.inOrder.flatMap { topicId, indices in
+extension PartitionsByTopic {
+  /// As share-partitions of the group, in a fixed order.
+  package func keys(ofGroup groupId: String) -> [ShareStateKey] {
+    sorted.flatMap { topicId, indices in
       indices.map { ShareStateKey(groupId: groupId, topicId: topicId, partition: $0) }
     }
   }
 }
 
-extension ShareTopics {
-  fileprivate func allPartitions(_ topicId: Uuid) -> SharePartitions {
-    guard let topic = self[topicId], topic.partitionCount > 0 else { return [:] }
-    return [topicId: Set(0..<topic.partitionCount)]
+extension TopicImage {
+  fileprivate func allPartitions(_ topicId: Uuid) -> PartitionsByTopic {
+    guard let topic = self[topicId], topic.partitionCount > 0 else { return PartitionsByTopic() }
+    return PartitionsByTopic([topicId: Set(0..<topic.partitionCount)])
   }
 }
 
-extension Sequence<ShareTopicPartition> {
-  fileprivate var byTopic: SharePartitions {
-    reduce(into: [:]) { $0[$1.topicId, default: []].insert($1.partition) }
-  }
+extension AlterShareGroupOffsetsResponse {
+  package init(refusing error: ErrorCode) { self.init(errorCode: error.rawValue, errorMessage: error.name) }
+}
+
+extension DeleteShareGroupOffsetsResponse {
+  package init(refusing error: ErrorCode) { self.init(errorCode: error.rawValue, errorMessage: error.name) }
 }

@@ -6,24 +6,24 @@ import MillraceProtocol
 
 extension ShareGroupShard {
   /// The share coordinator has these states, durably. The next heartbeat assigns the partitions.
-  package mutating func initialized(_ partitions: SharePartitions, ofGroup groupId: String, topics: ShareTopics)
-    -> ShareGroupDecision
+  package mutating func initialized(_ partitions: PartitionsByTopic, ofGroup groupId: String, topics: TopicImage)
+    -> GroupDecision
   {
     changeState(ofGroup: groupId) { group in
       guard !partitions.isEmpty else { return false }
-      for topicId in partitions.keys {
+      for topicId in partitions.topics.keys {
         group.statePartitions.names[topicId] = topics[topicId]?.name ?? group.statePartitions.names[topicId] ?? ""
       }
       group.statePartitions.initializing.subtract(partitions)
-      group.statePartitions.initialized.add(partitions)
+      group.statePartitions.initialized.formUnion(partitions)
       group.hasNewPartitions = true
       return true
     }
   }
 
   /// The share coordinator could not: the next heartbeat tries again.
-  package mutating func initializationFailed(_ partitions: SharePartitions, ofGroup groupId: String)
-    -> ShareGroupDecision
+  package mutating func initializationFailed(_ partitions: PartitionsByTopic, ofGroup groupId: String)
+    -> GroupDecision
   {
     changeState(ofGroup: groupId) { group in
       let before = group.statePartitions.initializing
@@ -33,14 +33,14 @@ extension ShareGroupShard {
   }
 
   /// Topics are gone. Their states go without being asked for (`ShareStateShard.delete(topics:)`).
-  package mutating func deleted(topics gone: Set<Uuid>) -> ShareGroupDecision {
-    var decision = ShareGroupDecision()
+  package mutating func deleted(topics gone: Set<Uuid>) -> GroupDecision {
+    var decision = GroupDecision()
     for groupId in groups.keys.sorted() {
       let one = changeState(ofGroup: groupId) { group in
         let before = group.statePartitions
         for topicId in gone {
-          group.statePartitions.initializing[topicId] = nil
-          group.statePartitions.initialized[topicId] = nil
+          group.statePartitions.initializing[topicId] = []
+          group.statePartitions.initialized[topicId] = []
           group.statePartitions.deleting.remove(topicId)
         }
         return group.statePartitions != before
@@ -51,8 +51,8 @@ extension ShareGroupShard {
   }
 
   /// Changes a group's account of its states; a change is a fact.
-  mutating func changeState(ofGroup groupId: String, _ body: (inout ShareGroup) -> Bool) -> ShareGroupDecision {
-    var decision = ShareGroupDecision()
+  mutating func changeState(ofGroup groupId: String, _ body: (inout ShareGroup) -> Bool) -> GroupDecision {
+    var decision = GroupDecision()
     guard var group = groups.removeValue(forKey: groupId) else { return decision }
     if body(&group) {
       group.statePartitions.tidy()

@@ -64,9 +64,9 @@ package struct ShareStateShard: Sendable {
   package mutating func initialize(
     _ key: ShareStateKey, stateEpoch: Int32, startOffset: Int64, now: Moment
   ) -> (error: ErrorCode, records: [ShareStateRecord]) {
-    guard key.partition >= 0, startOffset >= PersistedShareState.uninitializedStartOffset else {
-      return (.invalidRequest, [])
-    }
+    guard key.partition >= 0, key.groupId.utf8.count <= ConsumerGroupConfig.maxIdBytes,
+      startOffset >= PersistedShareState.uninitializedStartOffset
+    else { return (.invalidRequest, []) }
     let current = states[key]
     if stateEpoch != -1, let current, current.snapshot.stateEpoch > stateEpoch { return (.fencedStateEpoch, []) }
     let snapshot = ShareSnapshot(

@@ -7,7 +7,7 @@ package struct PartitionsByTopic: Sendable, Equatable {
 
   package init() {}
 
-  init(_ topics: [Uuid: Set<Int32>]) { self.topics = topics.filter { !$0.value.isEmpty } }
+  package init(_ topics: [Uuid: Set<Int32>]) { self.topics = topics.filter { !$0.value.isEmpty } }
 
   package var isEmpty: Bool { topics.isEmpty }
   package var count: Int { topics.values.reduce(0) { $0 + $1.count } }
@@ -19,7 +19,7 @@ package struct PartitionsByTopic: Sendable, Equatable {
 
   package func contains(_ topic: Uuid, _ partition: Int32) -> Bool { topics[topic]?.contains(partition) == true }
 
-  mutating func insert(_ topic: Uuid, _ partition: Int32) { topics[topic, default: []].insert(partition) }
+  package mutating func insert(_ topic: Uuid, _ partition: Int32) { topics[topic, default: []].insert(partition) }
 
   mutating func remove(_ topic: Uuid, _ partition: Int32) {
     guard topics[topic]?.remove(partition) != nil, topics[topic]?.isEmpty == true else { return }
@@ -28,6 +28,10 @@ package struct PartitionsByTopic: Sendable, Equatable {
 
   mutating func formUnion(_ other: PartitionsByTopic) {
     topics.merge(other.topics) { $0.union($1) }
+  }
+
+  mutating func subtract(_ other: PartitionsByTopic) {
+    for (topic, partitions) in other.topics { self[topic].subtract(partitions) }
   }
 
   /// In a fixed order, so that journals and answers do not depend on hashing.

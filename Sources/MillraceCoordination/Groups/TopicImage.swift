@@ -43,3 +43,31 @@ package struct TopicImage: Sendable {
     version += 1
   }
 }
+
+extension TopicImage {
+  /// Stands for ids and partition counts of the topics that are there. (Kafka hashes otherwise; a group that comes from
+  /// there is looked at once more.)
+  func hash(of names: some Sequence<String>) -> Int64 {
+    var hash = StableHash()
+    for name in names.sorted() {
+      guard let topic = self[name] else { continue }
+      hash.add(topic.id.high)
+      hash.add(topic.id.low)
+      hash.add(UInt64(truncatingIfNeeded: topic.partitionCount))
+    }
+    return hash.value
+  }
+}
+
+/// FNV-1a over 64-bit words: the same in every process, which Swift's own hashing is not.
+private struct StableHash {
+  private(set) var state: UInt64 = 0xCBF2_9CE4_8422_2325
+
+  mutating func add(_ word: UInt64) {
+    for shift in stride(from: UInt64(0), to: 64, by: 8) {
+      state = (state ^ (word >> shift & 0xFF)) &* 0x0000_0100_0000_01B3
+    }
+  }
+
+  var value: Int64 { Int64(bitPattern: state) }
+}

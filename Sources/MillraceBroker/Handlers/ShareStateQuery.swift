@@ -4,7 +4,7 @@
 import MillraceCoordination
 import MillraceProtocol
 
-enum ShareStatePartitions {
+enum ShareStateQuery {
   typealias Topics<Partition> = [(topicId: Uuid, partitions: [Partition])]
 
   /// As in Kafka, a request that leaves out the group, the topics or the partitions of one is answered with nothing.
@@ -13,7 +13,18 @@ enum ShareStatePartitions {
     _ ask: (ShareStateKey, Asked, @escaping @Sendable (Answer) -> Void) -> Void,
     then: @escaping @Sendable (Topics<Answer>) -> Void
   ) {
+    var named: Set<ShareStateKey> = []
+    func key(_ topicId: Uuid, _ partition: Asked) -> ShareStateKey {
+      ShareStateKey(groupId: groupId, topicId: topicId, partition: index(partition))
+    }
     guard !groupId.isEmpty, topics.allSatisfy({ !$0.partitions.isEmpty }) else { return then([]) }
+    // What is named again is not answered again: a short request could ask for an answer of any length.
+    let topics = topics.map { topic in
+      (
+        topicId: topic.topicId,
+        partitions: topic.partitions.filter { named.insert(key(topic.topicId, $0)).inserted }
+      )
+    }
     let shape = topics.map { (topicId: $0.topicId, count: $0.partitions.count) }
     let connection = context.connection
     let gathering = Gathering<Answer>(count: topics.reduce(0) { $0 + $1.partitions.count }) { answers in
@@ -30,8 +41,7 @@ enum ShareStatePartitions {
     var place = 0
     for topic in topics {
       for partition in topic.partitions {
-        let key = ShareStateKey(groupId: groupId, topicId: topic.topicId, partition: index(partition))
-        ask(key, partition) { [place] in gathering.put($0, at: place) }
+        ask(key(topic.topicId, partition), partition) { [place] in gathering.put($0, at: place) }
         place += 1
       }
     }
