@@ -22,6 +22,7 @@ package final class Broker: Sendable {
   package let advertised = AdvertisedListeners()
   package let housekeeping: Housekeeping
   package let fetchSessions: FetchSessionCache
+  package let sharePartitions: SharePartitions
   private let dispatcher = Dispatcher(routes: Dispatcher.all)
 
   /// Opens the data directories. Nothing is served before `start`.
@@ -45,9 +46,13 @@ package final class Broker: Sendable {
       configuration: configuration, catalog: catalog, groups: groups, shareState: shareState, topics: topics,
       timers: timers, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
+    sharePartitions = SharePartitions(
+      state: shareState, config: { [groups] in groups.shareConfig(ofGroup: $0) },
+      sessionLimit: configuration.maxShareSessions, timers: timers, clock: clock, logger: logger)
     groups.follow(catalog)
     shareState.follow(catalog)
     transactions.follow(catalog)
+    sharePartitions.follow(catalog)
   }
 
   /// Replays the metadata and opens the topics; returns when they can be served.
@@ -68,6 +73,7 @@ package final class Broker: Sendable {
   /// look for damage. Requests must have ended before.
   package func stop() {
     housekeeping.stop()
+    sharePartitions.stop()
     transactions.stop()
     groups.stop()
     shareState.stop()

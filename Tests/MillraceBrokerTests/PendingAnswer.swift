@@ -7,12 +7,14 @@ import Testing
 
 extension TestBroker {
   /// Sends a request; what becomes of it is seen later.
-  func begin<R: Request>(_ request: R, version: Int16? = nil) throws -> PendingAnswer<R> {
+  func begin<R: Request>(
+    _ request: R, version: Int16? = nil, on connection: ConnectionInfo? = nil
+  ) throws -> PendingAnswer<R> {
     let version = version ?? R.stableVersions.upperBound
     var frame = try encodeRequest(request, version: version, correlationId: 7, clientId: "test").buffer
     frame.moveReaderIndex(forwardBy: 4)
     let pending = PendingAnswer<R>(version: version)
-    broker.handle(frame, from: connection, pending)
+    broker.handle(frame, from: connection ?? self.connection, pending)
     return pending
   }
 }
@@ -50,7 +52,7 @@ final class PendingAnswer<R: Request>: ResponseSlot {
       if let known { continuation.resume(returning: known) }
     }
     guard case .respond(let response) = outcome else { throw TestBroker.UnexpectedOutcome("\(outcome)") }
-    var frame = response.bytes
+    var frame = try response.whole()
     frame.moveReaderIndex(forwardBy: 4)
     return try decodeResponse(to: R.self, version: version, frame).response
   }

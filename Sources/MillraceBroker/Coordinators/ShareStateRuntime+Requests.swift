@@ -12,7 +12,8 @@ extension ShareStateRuntime {
     guard topics.topic(id: key.topicId) != nil else { return then(.unknownTopicOrPartition) }
     decide(key) { shard, now in
       shard.initialize(key, stateEpoch: stateEpoch, startOffset: startOffset, now: now)
-    } then: {
+    } then: { [self] in
+      replaced(key)
       then($0.recover { $0 })
     }
   }
@@ -42,7 +43,8 @@ extension ShareStateRuntime {
   package func delete(_ key: ShareStateKey, then: @escaping @Sendable (ErrorCode) -> Void) {
     decide(key) { shard, _ in
       shard.delete(key)
-    } then: {
+    } then: { [self] in
+      replaced(key)
       then($0.recover { $0 })
     }
   }

@@ -23,6 +23,7 @@ package final class ShareStateRuntime: Sendable {
   /// Reads journals, and takes from their beginnings.
   private let worker = OnDemandWorker(name: "millrace-share-state")
   private let coordinated = Mutex(Coordinated())
+  private let replacementObserver = Mutex<(@Sendable (ShareStateKey) -> Void)?>(nil)
 
   private struct Coordinated {
     var topicId: Uuid?
@@ -68,6 +69,11 @@ package final class ShareStateRuntime: Sendable {
       }
     }
   }
+
+  /// Calls `body` whenever a state begins anew or is deleted: who has read it before knows nothing any more. Set it once.
+  func onReplaced(_ body: @escaping @Sendable (ShareStateKey) -> Void) { replacementObserver.withLock { $0 = body } }
+
+  func replaced(_ key: ShareStateKey) { replacementObserver.withLock { $0 }?(key) }
 
   /// If it is the topic that the states live in, they are gone with it.
   private func orphan(_ topicId: Uuid) {

@@ -3,7 +3,7 @@
 import MillraceLog
 import MillraceProtocol
 
-struct FetchWork: Sendable {
+struct FetchWork: WaitingWork {
   let reply: Reply<FetchResponse>
   let session: FetchSessionCache.Context
   var targets: [FetchTarget]
@@ -11,11 +11,13 @@ struct FetchWork: Sendable {
   let maxBytes: Int
   let isolation: Isolation
 
-  var broker: Broker { reply.context.broker }
+  var context: RequestContext { reply.context }
+  var broker: Broker { context.broker }
+  var places: [any FetchPlace] { targets.compactMap(\.partition) }
 
-  func evaluate() -> FetchEvaluation {
+  func evaluate(isLast: Bool = false) -> FetchEvaluation {
     FetchEvaluation(
-      targets, maxBytes: maxBytes, isolation: isolation, version: reply.context.version,
+      targets, maxBytes: maxBytes, isolation: isolation, version: context.version,
       brokerId: broker.configuration.nodeId)
   }
 
@@ -23,8 +25,13 @@ struct FetchWork: Sendable {
     evaluation.byteCount >= minBytes || evaluation.hasError || evaluation.isHopeless
   }
 
+  func abandon() { reply.sendNothing() }
+
+  /// Looking takes nothing.
+  func takeBack(_ evaluation: FetchEvaluation) {}
+
   func answer(_ evaluation: FetchEvaluation) {
-    let version = reply.context.version
+    let version = context.version
     let (error, sessionId, results) = broker.fetchSessions.conclude(
       session, evaluation.results, version: version, now: broker.clock.monotonic())
     var response = FetchResponse(errorCode: error.rawValue, sessionId: sessionId)
@@ -43,7 +50,7 @@ struct FetchWork: Sendable {
       }
     }
     if version >= 16, results.contains(where: { $0.data.errorCode == ErrorCode.fencedLeaderEpoch.rawValue }) {
-      let endpoint = broker.advertised.endpoint(for: reply.context.connection.listener)
+      let endpoint = broker.advertised.endpoint(for: context.connection.listener)
       response.nodeEndpoints = [
         .init(
           nodeId: broker.configuration.nodeId, host: endpoint.host, port: endpoint.port,

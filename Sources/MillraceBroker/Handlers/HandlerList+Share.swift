@@ -8,7 +8,7 @@ extension Dispatcher {
       Route(DeleteShareGroupOffsetsHandler.self),
       Route(InitializeShareGroupStateHandler.self), Route(ReadShareGroupStateHandler.self),
       Route(WriteShareGroupStateHandler.self), Route(DeleteShareGroupStateHandler.self),
-      Route(ReadShareGroupStateSummaryHandler.self),
+      Route(ReadShareGroupStateSummaryHandler.self), Route(ShareFetchHandler.self), Route(ShareAcknowledgeHandler.self),
     ]
   }
 }

@@ -9,27 +9,33 @@ import Testing
 final class GroupBroker {
   let disk = TestDisk()
   private let settings: [String: String]
+  private let clock: any BrokerClock
   private let directory = TemporaryDirectory()
   private var current: TestBroker
   private var isStopped = false
 
-  init(_ settings: [String: String] = [:]) throws {
+  init(_ settings: [String: String] = [:], clock: any BrokerClock = SystemClock()) throws {
+    self.clock = clock
     self.settings = settings.merging([
       "group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "4", "num.partitions": "2",
     ]) { given, _ in given }
-    current = try TestBroker(self.settings, in: directory, on: disk, flushPolicy: .fileByFile)
+    current = try TestBroker(self.settings, in: directory, on: disk, flushPolicy: .fileByFile, clock: clock)
   }
 
   deinit { if !isStopped { current.stop() } }
 
   var broker: Broker { current.broker }
 
-  func send<R: Request>(_ request: R, version: Int16? = nil) async throws -> R.Response {
-    try await current.send(request, version: version)
+  func send<R: Request>(
+    _ request: R, version: Int16? = nil, on connection: ConnectionInfo? = nil
+  ) async throws -> R.Response {
+    try await current.send(request, version: version, on: connection)
   }
 
-  func begin<R: Request>(_ request: R, version: Int16? = nil) throws -> PendingAnswer<R> {
-    try current.begin(request, version: version)
+  func begin<R: Request>(
+    _ request: R, version: Int16? = nil, on connection: ConnectionInfo? = nil
+  ) throws -> PendingAnswer<R> {
+    try current.begin(request, version: version, on: connection)
   }
 
   func stop() {
@@ -39,7 +45,7 @@ final class GroupBroker {
 
   /// After `stop`.
   func startAgain() throws {
-    current = try TestBroker(settings, in: directory, on: disk, flushPolicy: .fileByFile)
+    current = try TestBroker(settings, in: directory, on: disk, flushPolicy: .fileByFile, clock: clock)
     isStopped = false
   }
 

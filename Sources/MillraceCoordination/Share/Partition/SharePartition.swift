@@ -69,6 +69,9 @@ package struct SharePartition: Sendable {
       acquired: runs.tally.acquired, archiving: runs.tally.archiving, finished: runs.tally.finished)
   }
 
+  /// The write that says where the share-partition begins, and nothing else.
+  package var startWrite: ShareStateWrite { write([]) }
+
   // MARK: Common to all events
 
   /// Finished records at the beginning are forgotten.

@@ -22,7 +22,8 @@ package struct ShareStateWrite: Sendable, Equatable {
   package var startOffset: Int64
   /// -1: not known.
   package var deliveryCompleteCount: Int32
-  /// In the order of the offsets, none below the start offset. May be empty: then only the start has moved.
+  /// In the order of the offsets, none below the start offset (of several writes in one: those of each). May be empty:
+  /// then only the start has moved.
   package var batches: [ShareStateBatch]
 
   package init(
@@ -42,6 +43,13 @@ package struct ShareStateWrite: Sendable, Equatable {
     self.init(
       stateEpoch: message.stateEpoch, leaderEpoch: message.leaderEpoch, startOffset: message.startOffset,
       deliveryCompleteCount: message.deliveryCompleteCount, batches: batches)
+  }
+
+  /// One write with the effect of this one and then the other.
+  package mutating func append(_ later: ShareStateWrite) {
+    if later.startOffset != -1 { startOffset = later.startOffset }
+    if later.deliveryCompleteCount != -1 { deliveryCompleteCount = later.deliveryCompleteCount }
+    batches += later.batches
   }
 
   package func message(partition: Int32) -> WriteShareGroupStateRequest.PartitionData {
