@@ -74,6 +74,31 @@ import Testing
     #expect(throws: LogError.closed) { try store.partition(id, topicId: workspace.topicId, config: LogConfig()) }
   }
 
+  private static let damage: [@Sendable (inout [UInt8]) -> Void] = [
+    { $0 = [] },
+    { for index in $0.indices { $0[index] = 0 } },
+    { $0.removeLast(4) },
+    // Another character of the alphabet in the id.
+    { $0[30] = $0[30] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A") },
+    { $0[0] ^= 4 },
+  ]
+
+  @Test(arguments: [true, false], damage.indices)
+  func `a damaged partition metadata file is told of and made anew`(isClean: Bool, _ kind: Int) throws {
+    var store = try workspace.open()
+    try workspace.log(store).append(batch())
+    store.commit()
+    if isClean { store.close(nowMs: workspace.now) } else { workspace.crash(store) }
+    let sound = workspace.bytes(FileNames.partitionMetadata)
+    workspace.edit(FileNames.partitionMetadata, Self.damage[kind])
+    store = try workspace.open()
+    #expect(try workspace.log(store).values().count == 1)
+    let told = RecoveryReport.Finding.partitionMetadataUnusable(path: workspace.file(FileNames.partitionMetadata))
+    #expect(workspace.reports.all.contains { $0.findings.contains(told) })
+    #expect(workspace.bytes(FileNames.partitionMetadata) == sound)
+    store.close(nowMs: workspace.now)
+  }
+
   @Test func `a directory that belongs to another topic of the name is not opened`() throws {
     var store = try workspace.open()
     _ = try workspace.log(store)

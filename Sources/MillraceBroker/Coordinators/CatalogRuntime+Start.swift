@@ -165,14 +165,25 @@ extension CatalogRuntime {
 
   private func findPartitions() -> [FoundPartition] {
     let catalog = state.withLock { $0.catalog }
-    return store.existingPartitions().compactMap { id, topicId -> FoundPartition? in
-      guard id.topic != TopicName.clusterMetadata else { return nil }
+    var found: [(id: PartitionID, topicId: TopicID?)] = []
+    for (id, topicId) in store.existingPartitions() where id.topic != TopicName.clusterMetadata {
       var topicId = topicId
       if topicId == nil {
         // Not read after a clean stop, where it matters only for what the journal does not know.
         let isKnown = catalog.topic(named: id.topic).map { Int(id.partition) < $0.partitionCount } ?? false
         if !isKnown { topicId = store.recordedTopicId(of: id) }
       }
+      found.append((id, topicId))
+    }
+    // An id that is the topic's but for a few bits is damaged. Of a topic that the journal does not know the id is the one
+    // that most of its directories have.
+    let ids = Dictionary(grouping: found, by: \.id.topic).compactMapValues { directories -> TopicID? in
+      if let topic = catalog.topic(named: directories[0].id.topic) { return TopicID(topic.id) }
+      let counts = Dictionary(directories.compactMap(\.topicId).map { ($0, 1) }, uniquingKeysWith: +)
+      return counts.max { $0.value < $1.value }?.key
+    }
+    return found.map { id, topicId in
+      let topicId = topicId.map { own in ids[id.topic].flatMap { own.isNear($0) ? $0 : nil } ?? own }
       return FoundPartition(topic: id.topic, partition: id.partition, topicId: topicId.map { Uuid($0) })
     }
   }

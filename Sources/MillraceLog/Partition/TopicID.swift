@@ -19,6 +19,14 @@ package struct TopicID: Hashable, Sendable, CustomStringConvertible {
     return TopicID(high: high & ~0xF000 | 0x4000, low: low & ~(3 << 62) | 2 << 62)
   }
 
+  /// The bits of three characters. Ids are random: half of the bits of two are different, hardly ever less than a third.
+  private static let mostDamagedBits = 18
+
+  /// Whether this can be what damage to a few characters has left of `other`, and no other topic's id.
+  package func isNear(_ other: TopicID) -> Bool {
+    (high ^ other.high).nonzeroBitCount + (low ^ other.low).nonzeroBitCount <= Self.mostDamagedBits
+  }
+
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
   private static let characterCount = 22
 

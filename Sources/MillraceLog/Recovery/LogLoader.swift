@@ -64,14 +64,21 @@ struct LogLoader {
     return Loaded(writer: writer, view: view, report: report)
   }
 
-  private func checkTopicId() throws(LogError) {
-    let content: [UInt8]?
+  /// The name of the directory says whose it is, and the metadata what id that topic has. The file tells an earlier topic
+  /// of the name from this one: their ids have nothing in common. A file that is not there, that cannot be read, or whose
+  /// id is this one but for a few bits is damaged, and is written anew.
+  private mutating func checkTopicId() throws(LogError) {
+    let path = directory.path(FileNames.partitionMetadata)
+    let onDisk = try LogError.wrap(try fileSystem.contents(of: path)).flatMap(PartitionMetadata.decode)
+    if onDisk == topicId { return }
+    if let onDisk, !onDisk.isNear(topicId) { throw .inconsistentTopicId(id, onDisk: onDisk) }
+    report.findings.append(.partitionMetadataUnusable(path: path))
     do {
-      content = try fileSystem.contents(of: directory.path(FileNames.partitionMetadata))
-    } catch { throw .storage(error) }
-    // A file that cannot be read is no evidence; the name of the directory is.
-    guard let onDisk = content.flatMap(PartitionMetadata.decode), onDisk != topicId else { return }
-    throw .inconsistentTopicId(id, onDisk: onDisk)
+      try fileSystem.replaceFile(at: path, in: directory.path, with: PartitionMetadata.encode(topicId))
+    } catch {
+      // Nothing depends on it now; the next start tries again.
+      report.findings.append(.storage(error))
+    }
   }
 
   /// Lists the directory, and removes what an interrupted deletion or replacement left there.

@@ -16,6 +16,7 @@ package struct RecoveryReport: Sendable, CustomStringConvertible {
     case noRecoveryPoint
     case snapshotUnusable(path: String)
     case leaderEpochsUnusable(path: String)
+    case partitionMetadataUnusable(path: String)
     /// Removing or writing something in passing failed.
     case storage(StorageError)
   }
@@ -46,6 +47,7 @@ extension RecoveryReport.Finding: CustomStringConvertible {
     case .noRecoveryPoint: "no recovery point was recorded"
     case .snapshotUnusable(let path): "\(path) is not a usable snapshot"
     case .leaderEpochsUnusable(let path): "\(path) is not usable; epochs were read from the log"
+    case .partitionMetadataUnusable(let path): "\(path) was not usable; it is written anew from the metadata"
     case .storage(let error): error.description
     }
   }

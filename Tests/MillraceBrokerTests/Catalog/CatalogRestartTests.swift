@@ -115,6 +115,60 @@ import Testing
     #expect(!broker.directory.names.contains("orders-0"))
   }
 
+  /// The id as it is in files, with one character changed.
+  private func damaged(_ id: Uuid) -> String {
+    var text = Array("\(id)")
+    text[4] = text[4] == "A" ? "B" : "A"
+    return "version: 0\ntopic_id: " + String(text)
+  }
+
+  @Test(arguments: [true, false], [true, false])
+  func `a partition whose file has its topic's id with a flipped bit is served`(
+    isClean: Bool, hasJournal: Bool
+  ) async throws {
+    let broker = try TestBroker()
+    let id = try await broker.create("orders", partitions: 3)
+    for index in 0..<3 as Range<Int32> {
+      let log = try #require(broker.broker.topics.topic(named: "orders")?.partition(index)?.log)
+      let end = try Journal(log: log, leaderEpoch: 0).append(
+        [Journal.Fact(value: ByteBuffer(string: "x"))], nowMs: 1_700_000_000_000)
+      let settled = WakeUp()
+      log.whenDurable(through: end) { _ in settled.signal() }
+      settled.wait()
+    }
+    if isClean { broker.stop() } else { broker.crash() }
+    if !hasJournal { try broker.directory.remove("__cluster_metadata-0") }
+    let path = "\(broker.directory.path)/orders-1/partition.metadata"
+    let sound = try String(contentsOfFile: path, encoding: .utf8)
+    try damaged(id).write(toFile: path, atomically: true, encoding: .utf8)
+    let again = try TestBroker(in: broker.directory)
+    let topic = try #require(again.broker.topics.topic(named: "orders"))
+    #expect(topic.id == id && topic.partitions.count == 3)
+    for partition in topic.partitions {
+      try partition.log.open()
+      #expect(partition.log.offsets.logEndOffset == 1)
+    }
+    again.stop()
+    #expect(try String(contentsOfFile: path, encoding: .utf8) == sound)
+  }
+
+  @Test func `the records of a deleted topic are not served under a new one of its name`() async throws {
+    let broker = try TestBroker()
+    try await broker.create("orders")
+    try broker.directory.copy("orders-0", to: "saved")
+    try await broker.delete("orders")
+    let id = try await broker.create("orders")
+    broker.crash()
+    try broker.directory.remove("orders-0")
+    try broker.directory.copy("saved", to: "orders-0")
+    try broker.directory.remove("saved")
+    let again = try TestBroker(in: broker.directory)
+    #expect(again.broker.topics.topic(named: "orders")?.id == id)
+    again.stop()
+    let text = try String(contentsOfFile: "\(broker.directory.path)/orders-0/partition.metadata", encoding: .utf8)
+    #expect(text.contains("\(id)"))
+  }
+
   @Test func `a directory that contradicts the journal is set aside with its data`() async throws {
     let broker = try TestBroker()
     try await broker.create("orders")
