@@ -76,6 +76,24 @@ import Testing
     store.close(nowMs: workspace.now)
   }
 
+  @Test func `a compacted log that has lost its last segment and its checkpoints keeps what is before`() throws {
+    let workspace = try stopped()
+    let logs = workspace.files.filter { $0.hasSuffix(".log") }
+    let size = try workspace.bytes(logs[0]).withUnsafeBytes { try BatchHeader(parsing: $0).sizeInBytes }
+    // Compaction took the first batch and the fourth, and damage the rest.
+    workspace.edit(logs[0]) { $0 = Array($0[size..<(3 * size)] + $0[(4 * size)...]) }
+    for name in logs.dropFirst() { workspace.remove(name) }
+    for checkpoint in [OffsetCheckpoint.recoveryPoint, .highWatermark] { workspace.removeRoot(checkpoint.rawValue) }
+    var compacted = config
+    compacted.isCompacted = true
+    let store = try workspace.open()
+    let log = try workspace.log(store, compacted)
+    let next = try #require(FileNames.parse(logs[1])).offset
+    #expect(log.offsets.logEndOffset == next)
+    #expect(try log.values().map(\.offset) == Array(2..<6) + Array(8..<next))
+    store.close(nowMs: workspace.now)
+  }
+
   private func expectOnly(
     _ injured: ClosedRange<Int64>, lost workspace: Workspace, _ what: String, mayBeServed: Bool = false
   ) throws {

@@ -85,7 +85,8 @@ extension LogLoader {
     var isKnown = start == 0
     // The checksum does not cover the first offset. Compaction leaves gaps, but not in the last segment; elsewhere the
     // batches around say whether one is true.
-    let isLast = segment === segments.last
+    // What is last after a clean stop may be a compacted segment whose followers are lost.
+    let isLast = segment === segments.last && !(known.isClean && config.isCompacted)
     let following = segments.first { $0.baseOffset > segment.baseOffset }?.baseOffset ?? .max
     do {
       try HeaderScan.run(file, from: start, to: segment.size, blockSize: 64 << 10) { (scan) throws(LogError) in
