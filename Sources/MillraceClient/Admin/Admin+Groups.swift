@@ -1,4 +1,4 @@
-// Consumer groups.
+// Groups of consumers: classic ones, those of the consumer protocol (KIP-848), and share groups (KIP-932).
 
 import MillraceProtocol
 
@@ -20,13 +20,13 @@ public struct GroupMemberDescription: Sendable, Hashable {
   public var assignment: [TopicPartition]
   /// What the group wants the member to have, in a group of the consumer protocol (KIP-848).
   public var targetAssignment: [TopicPartition]?
-  /// The member's epoch in a group of the consumer protocol.
+  /// The member's epoch, where the coordinator leads the group.
   public var epoch: Int32?
 }
 
 public struct GroupDescription: Sendable, Hashable {
   public var groupId: String
-  /// `Classic` or `Consumer`.
+  /// `Classic`, `Consumer` or `Share`.
   public var type: String
   /// `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`, `Dead`.
   public var state: String
@@ -70,7 +70,7 @@ extension Admin {
     return groups.sorted { $0.groupId < $1.groupId }
   }
 
-  /// Describes groups of the classic protocol and of the consumer protocol (KIP-848).
+  /// Describes groups of all kinds.
   public func describeGroups(
     _ groups: [String]
   ) async throws(KafkaError) -> [String: Result<GroupDescription, KafkaError>] {
@@ -101,6 +101,11 @@ extension Cluster {
     {
       return GroupDescription(answer, coordinator)
     }
+    if connection.versions.version(of: ShareGroupDescribeRequest.self) != nil,
+      let answer = try await answerOfShareGroup(group)
+    {
+      return GroupDescription(answer, coordinator)
+    }
     return GroupDescription(try await answerOfClassicGroup(group), coordinator)
   }
 
@@ -109,6 +114,20 @@ extension Cluster {
   ) async throws(KafkaError) -> ConsumerGroupDescribeResponse.DescribedGroup? {
     let response = try await send(to: .coordinator(.group(group))) { _ in
       ConsumerGroupDescribeRequest(groupIds: [group])
+    } failure: { response in
+      guard let answer = response.groups.first, answer.errorCode != ErrorCode.groupIdNotFound.rawValue else {
+        return nil
+      }
+      return .broker(answer.errorCode, about: "group '\(group)'", detail: answer.errorMessage)
+    }
+    return response.groups.first { $0.errorCode == 0 }
+  }
+
+  private func answerOfShareGroup(
+    _ group: String
+  ) async throws(KafkaError) -> ShareGroupDescribeResponse.DescribedGroup? {
+    let response = try await send(to: .coordinator(.group(group))) { _ in
+      ShareGroupDescribeRequest(groupIds: [group])
     } failure: { response in
       guard let answer = response.groups.first, answer.errorCode != ErrorCode.groupIdNotFound.rawValue else {
         return nil
@@ -143,6 +162,20 @@ extension GroupDescription {
           memberId: member.memberId, groupInstanceId: member.instanceId, clientId: member.clientId,
           clientHost: member.clientHost, assignment: member.assignment.partitions,
           targetAssignment: member.targetAssignment.partitions, epoch: member.memberEpoch)
+      },
+      groupEpoch: answer.groupEpoch, assignmentEpoch: answer.assignmentEpoch)
+  }
+
+  fileprivate init(_ answer: ShareGroupDescribeResponse.DescribedGroup, _ coordinator: BrokerInfo) {
+    self.init(
+      groupId: answer.groupId, type: "Share", state: answer.groupState, protocolType: "share",
+      assignor: answer.assignorName, coordinator: coordinator,
+      members: answer.members.map { member in
+        GroupMemberDescription(
+          memberId: member.memberId, clientId: member.clientId, clientHost: member.clientHost,
+          assignment: member.assignment.topicPartitions.flatMap { topic in
+            topic.partitions.map { TopicPartition(topic.topicName, $0) }
+          }.sorted(), epoch: member.memberEpoch)
       },
       groupEpoch: answer.groupEpoch, assignmentEpoch: answer.assignmentEpoch)
   }

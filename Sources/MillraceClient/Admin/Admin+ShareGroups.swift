@@ -1,0 +1,97 @@
+// Share groups (KIP-932): where they are in their partitions.
+
+import MillraceProtocol
+
+/// Where a share group is in a partition.
+public struct ShareGroupOffset: Sendable, Hashable {
+  /// The first offset that is not done with: all records before it were accepted, rejected or given up.
+  public var startOffset: Int64
+  /// Of the partition's leader, when the start offset was written.
+  public var leaderEpoch: Int32?
+  /// How many records there are for the group; nil when the broker does not say.
+  public var lag: Int64?
+}
+
+extension Admin {
+  /// Where a share group is in its partitions. What it has not begun to read is left out.
+  ///
+  /// - Parameter partitions: nil for all that the group has.
+  /// - Throws: `KafkaError` with broker code `.groupIdNotFound` when there is no such share group.
+  public func shareGroupOffsets(
+    _ group: String, partitions: [TopicPartition]? = nil
+  ) async throws(KafkaError) -> [TopicPartition: Result<ShareGroupOffset, KafkaError>] {
+    let subject = "share group '\(group)'"
+    let response = try await cluster.send(to: .coordinator(.group(group))) { _ in
+      DescribeShareGroupOffsetsRequest(
+        groups: [
+          .init(
+            groupId: group,
+            topics: partitions?.groupedByTopic().map { .init(topicName: $0.topic, partitions: $0.partitions) })
+        ])
+    } failure: { response in
+      response.groups.first.flatMap { .broker($0.errorCode, about: subject, detail: $0.errorMessage) }
+    }
+    var results: [TopicPartition: Result<ShareGroupOffset, KafkaError>] = [:]
+    for topic in response.groups.first?.topics ?? [] {
+      for answer in topic.partitions where answer.startOffset >= 0 || answer.errorCode != 0 {
+        let partition = TopicPartition(topic.topicName, answer.partitionIndex)
+        results[partition] = Result(
+          .broker(answer.errorCode, about: "\(subject), partition \(partition)", detail: answer.errorMessage),
+          ShareGroupOffset(
+            startOffset: answer.startOffset, leaderEpoch: answer.leaderEpoch < 0 ? nil : answer.leaderEpoch,
+            lag: answer.lag < 0 ? nil : answer.lag))
+      }
+    }
+    return results
+  }
+
+  /// Sets where a share group without members goes on. What it has in flight is forgotten.
+  public func alterShareGroupOffsets(
+    _ group: String, _ offsets: [TopicPartition: Int64]
+  ) async throws(KafkaError) -> [TopicPartition: Result<Void, KafkaError>] {
+    guard !offsets.isEmpty else { return [:] }
+    let subject = "share group '\(group)'"
+    let response = try await cluster.send(to: .coordinator(.group(group))) { _ in
+      AlterShareGroupOffsetsRequest(
+        groupId: group,
+        topics: offsets.keys.groupedByTopic().map { topic, indexes in
+          .init(
+            topicName: topic,
+            partitions: indexes.map {
+              .init(partitionIndex: $0, startOffset: offsets[TopicPartition(topic, $0)] ?? -1)
+            })
+        })
+    } failure: {
+      .broker($0.errorCode, about: subject, detail: $0.errorMessage)
+    }
+    var results: [TopicPartition: Result<Void, KafkaError>] = [:]
+    for topic in response.responses {
+      for answer in topic.partitions {
+        let partition = TopicPartition(topic.topicName, answer.partitionIndex)
+        results[partition] = Result(
+          .broker(answer.errorCode, about: "\(subject), partition \(partition)", detail: answer.errorMessage))
+      }
+    }
+    return results
+  }
+
+  /// Forgets where a share group without members is in topics, so that it begins anew by its `share.auto.offset.reset`.
+  public func deleteShareGroupOffsets(
+    _ group: String, topics: [String]
+  ) async throws(KafkaError) -> [String: Result<Void, KafkaError>] {
+    let subject = "share group '\(group)'"
+    let response = try await cluster.send(to: .coordinator(.group(group))) { _ in
+      DeleteShareGroupOffsetsRequest(groupId: group, topics: topics.map { .init(topicName: $0) })
+    } failure: {
+      .broker($0.errorCode, about: subject, detail: $0.errorMessage)
+    }
+    return Dictionary(
+      response.responses.map { answer in
+        (
+          answer.topicName,
+          Result(
+            .broker(answer.errorCode, about: "\(subject), topic '\(answer.topicName)'", detail: answer.errorMessage))
+        )
+      }, uniquingKeysWith: { first, _ in first })
+  }
+}

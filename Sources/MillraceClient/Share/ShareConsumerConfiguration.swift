@@ -1,0 +1,64 @@
+// What a share consumer can be told. Names and meanings are those of Kafka's share consumer configs (KIP-932).
+
+/// When a record counts as processed (`share.acknowledgement.mode`).
+public enum AcknowledgementMode: String, Sendable, Hashable, CaseIterable {
+  /// When the application asks for more, unless it has said something else of the record before.
+  case implicit
+  /// When the application says so.
+  case explicit
+}
+
+/// How many records a fetch brings (`share.acquire.mode`, KIP-1206).
+public enum AcquireMode: String, Sendable, Hashable, CaseIterable {
+  /// About `maxRecords`: whole batches, which is less work for everybody.
+  case batchOptimized = "batch_optimized"
+  /// At most `maxRecords`. Brokers that do not know it send whole batches.
+  case recordLimit = "record_limit"
+}
+
+/// How a share consumer behaves.
+public struct ShareConsumerConfiguration: Sendable {
+  public var client: ClientConfiguration
+  /// The share group whose members divide the records of topics among each other (`group.id`).
+  public var groupId: String
+  public var acknowledgementMode = AcknowledgementMode.implicit
+  public var acquireMode = AcquireMode.batchOptimized
+  /// How many records a fetch brings at about, and how many the application may have unacknowledged before no more are
+  /// fetched (`max.poll.records`).
+  public var maxRecords = 500
+  /// Whether the locks of records that the application has are renewed before they run out (KIP-1222), so that
+  /// processing may take as long as it takes. What is lost with the application comes back when its session ends.
+  /// Off by default; brokers from Kafka 4.2 on have it.
+  public var renewsLocks = false
+  /// How long an acknowledgement waits for a fetch to travel with, before it goes on its own.
+  public var acknowledgementInterval: Duration = .seconds(1)
+  /// How much a broker waits for, up to `fetchMaxWait` (`fetch.min.bytes`).
+  public var fetchMinBytes = 1
+  public var fetchMaxWait: Duration = .milliseconds(500)
+  /// How much a fetch returns, unless a single batch is larger (`fetch.max.bytes`).
+  public var fetchMaxBytes = 50 << 20
+  /// How long the application may take between two records before the member leaves the group for as long
+  /// (`max.poll.interval.ms`).
+  public var maxPollInterval: Duration = .seconds(300)
+  /// Where this consumer is (`client.rack`).
+  public var rack: String?
+  /// Whether the checksums of batches are checked (`check.crcs`).
+  public var checksCRCs = true
+  /// Called with what brokers answered to acknowledgements. Be quick.
+  public var onAcknowledged: (@Sendable (AcknowledgementReport) -> Void)?
+
+  public init(_ client: ClientConfiguration, groupId: String) {
+    self.client = client
+    self.groupId = groupId
+  }
+
+  func check() throws(KafkaError) {
+    guard !groupId.isEmpty else { throw KafkaError(.configuration, "the group id is empty") }
+    guard maxRecords > 0, fetchMinBytes >= 0, fetchMaxBytes > 0 else {
+      throw KafkaError(.configuration, "maxRecords and fetch sizes must be greater than zero")
+    }
+    guard fetchMaxWait >= .zero, acknowledgementInterval > .zero, maxPollInterval > .zero else {
+      throw KafkaError(.configuration, "fetchMaxWait, acknowledgementInterval and maxPollInterval must not be negative")
+    }
+  }
+}
