@@ -20,6 +20,7 @@ struct Program: AsyncParsableCommand {
         name: "Kafka's tools",
         subcommands: [
           KafkaTopics.self, KafkaConsoleProducer.self, KafkaConsoleConsumer.self, KafkaConsumerGroups.self,
+          KafkaConsoleShareConsumer.self, KafkaShareGroups.self,
           KafkaConfigs.self, KafkaGetOffsets.self, KafkaDeleteRecords.self,
           KafkaTransactions.self, KafkaLogDirs.self, KafkaBrokerApiVersions.self, KafkaStorage.self,
           KafkaServerStart.self,

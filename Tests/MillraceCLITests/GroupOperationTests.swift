@@ -13,7 +13,7 @@ struct GroupOperationTests {
   {
     OffsetPlanning.Facts(
       earliest: [one: 10, two: 0], latest: [one: 100, two: 50],
-      committed: committed.mapValues { OffsetAndMetadata(offset: $0) }, byTime: byTime)
+      current: committed, byTime: byTime)
   }
 
   private func plan(_ target: OffsetPlanning.Target, _ facts: OffsetPlanning.Facts) throws -> [Int64?] {

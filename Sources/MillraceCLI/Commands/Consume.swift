@@ -13,6 +13,7 @@ struct Consume: AsyncParsableCommand {
         millrace consume orders --from -10 --stop-at-end
         millrace consume orders --from 2026-03-01T12:00:00 --partition 0 --count 5
         millrace consume orders --group billing --from beginning
+        millrace consume mails --share --group mailers
       """)
 
   enum Format: String, CaseIterable, ExpressibleByArgument { case value, key, long, json, none }
@@ -27,6 +28,10 @@ struct Consume: AsyncParsableCommand {
   @Flag(help: "The same as --from beginning.") var fromBeginning = false
   @Option(name: .shortAndLong, help: "Only this partition; may be given several times.") var partition: [Int32] = []
   @Option(name: .shortAndLong, help: "Read as a member of this group.") var group: String?
+  @Flag(
+    help:
+      "The group is a share group: its members divide the records among each other, and each is accepted when it is written out."
+  ) var share = false
   @Option(name: [.customShort("n"), .long], help: "End after so many records.") var count: Int?
   @Option(help: ArgumentHelp("End when no record came for so long: 500ms, 5s, 1m.", valueName: "span")) var timeout:
     String?
@@ -66,6 +71,7 @@ struct Consume: AsyncParsableCommand {
     }
     if let count, count < 0 { throw ValidationError("--count \(count): expected a number of records") }
     if partition.contains(where: { $0 < 0 }) { throw ValidationError("partitions are counted from 0") }
+    try validateShare()
     guard group != nil else { return }
     if !partition.isEmpty {
       throw ValidationError("a group shares out partitions by itself: choose one of --group and --partition")
@@ -77,7 +83,21 @@ struct Consume: AsyncParsableCommand {
     }
   }
 
+  private func validateShare() throws {
+    guard share else { return }
+    guard group != nil else { throw ValidationError("--share needs a --group") }
+    if committed {
+      throw ValidationError(
+        "a share group's isolation is a config of the group: `millrace configs` sets share.isolation.level")
+    }
+    if start != .latest {
+      throw ValidationError(
+        "where a share group begins is a config of the group: `millrace configs` sets share.auto.offset.reset")
+    }
+  }
+
   func run() async throws {
+    if share, let group { return try await runShared(group) }
     var configuration = try connection.properties().consumer(groupId: group)
     configuration.stopAtEnd = stopAtEnd
     if committed { configuration.isolation = .readCommitted }
@@ -96,6 +116,18 @@ struct Consume: AsyncParsableCommand {
         try await consumer.assign(Dictionary(partitions.map { ($0, start) }, uniquingKeysWith: { first, _ in first }))
       }
     }
+    try finish(outcome)
+  }
+
+  private func runShared(_ group: String) async throws {
+    let consuming = Consuming(
+      format: recordFormat, limit: count,
+      idleTimeout: timeout.flatMap(DurationText.milliseconds).map { .milliseconds($0) })
+    try finish(
+      try await consuming.run(sharing: try connection.properties().shareConsumer(groupId: group), topics: topics))
+  }
+
+  private func finish(_ outcome: Consuming.Outcome) throws {
     if Output.error.isTerminal { note("\(outcome.count) \(outcome.count == 1 ? "record" : "records")") }
     if case .none = recordFormat { try Output.standard.line("\(outcome.count)") }
     if case .idle = outcome.ending, let count, outcome.count < count {

@@ -4,7 +4,7 @@ import MillraceClient
 
 struct Groups: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List and describe consumer groups, see their lag, reset and delete their offsets.",
+    abstract: "List and describe groups of all kinds, see their lag, reset and delete their offsets.",
     subcommands: [List.self, Describe.self, Reset.self, Delete.self, DeleteOffsets.self])
 
   struct List: AsyncParsableCommand {
@@ -12,11 +12,13 @@ struct Groups: AsyncParsableCommand {
 
     @Flag(name: .shortAndLong, help: "With their type, state and protocol.") var long = false
     @Option(help: "Only groups in this state (Stable, Empty, …); may be given several times.") var state: [String] = []
+    @Option(help: "Only groups of this type (classic, consumer, share); may be given several times.") var type:
+      [String] = []
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
       try await connection.withAdmin { admin in
-        let groups = try await admin.listGroups(states: state)
+        let groups = try await admin.listGroups(states: state, types: type)
         guard long else {
           for group in groups { try Output.standard.line(group.groupId) }
           return
@@ -35,8 +37,11 @@ struct Groups: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show the offsets and lag of groups, their members, or their state.",
       discussion: """
+        A share group has a start offset instead of a committed one: everything before it is done with. Its lag is what is \
+        still to be delivered or acknowledged, where the broker knows it.
+
           millrace groups describe billing
-          millrace groups describe billing --members
+          millrace groups describe billing --members --verbose
         """)
 
     @Argument(help: "The groups; all of them without names.") var groups: [String] = []
@@ -63,7 +68,9 @@ struct Groups: AsyncParsableCommand {
           if index > 0 { try Output.standard.line() }
           if let remark = GroupReport.remark(group) { note(remark) }
           let lines =
-            if members { GroupReport.memberLines(group, verbose: verbose) } else if state {
+            if group.isShared { try await shareLines(group, admin) } else if members {
+              GroupReport.memberLines(group, verbose: verbose)
+            } else if state {
               GroupReport.stateLines(group, verbose: verbose)
             } else { GroupReport.offsetLines(try await admin.offsetRows(of: group), verbose: verbose) }
           for line in lines { try Output.standard.line(line) }
@@ -71,6 +78,13 @@ struct Groups: AsyncParsableCommand {
         }
         if failed { throw SomeFailed() }
       }
+    }
+
+    private func shareLines(_ group: GroupDescription, _ admin: Admin) async throws -> [String] {
+      if members { return ShareGroupReport.memberLines(group, verbose: verbose) }
+      if state { return ShareGroupReport.stateLines(group, verbose: verbose) }
+      return ShareGroupReport.offsetLines(
+        group.groupId, try await admin.shareGroupRows(group.groupId), verbose: verbose)
     }
   }
 
@@ -142,18 +156,19 @@ struct Groups: AsyncParsableCommand {
     func run() async throws {
       let target = try target()
       try await connection.withAdmin { admin in
+        let group = try await admin.planned(self.group)
         let partitions: [TopicPartition]
         if case .fixed(let offsets) = target {
           partitions = offsets.keys.sorted()
         } else if allTopics {
-          partitions = try await admin.groupOffsets(group).keys.sorted()
+          partitions = try await group.offsets(admin).keys.sorted()
         } else {
           partitions = try await OffsetPlanning.partitions(admin, topic)
         }
-        let plan = try await OffsetPlanning.plan(admin, group: group, partitions, target)
+        let plan = try await OffsetPlanning.plan(admin, group, partitions, target)
         for remark in plan.remarks { note("Note: \(remark)") }
-        if execute { try await OffsetPlanning.execute(admin, group: group, plan) }
-        for line in OffsetPlanning.lines([(group, plan)]) { try Output.standard.line(line) }
+        if execute { try await OffsetPlanning.execute(admin, group, plan) }
+        for line in OffsetPlanning.lines([(self.group, plan)]) { try Output.standard.line(line) }
         try Output.standard.flush()
         if !execute { note("Nothing was changed: add --execute to do it.") }
       }
@@ -175,7 +190,8 @@ struct Groups: AsyncParsableCommand {
 
   struct DeleteOffsets: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Delete the offsets of a group for topics that it does not read any more.")
+      abstract: "Delete the offsets of a group for topics that it does not read any more.",
+      discussion: "Of a share group the offsets of whole topics are deleted.")
 
     @Argument(help: "The group.") var group: String
     @Option(
@@ -185,11 +201,26 @@ struct Groups: AsyncParsableCommand {
 
     func run() async throws {
       try await connection.withAdmin { admin in
+        if case .share = try await admin.planned(group) {
+          return try Results.tell(topic, try await admin.deleteShareGroupOffsets(group, topics: topic)) { topic, _ in
+            "deleted the offsets of \(topic)"
+          }
+        }
         let partitions = try await OffsetPlanning.partitions(admin, topic)
         try Results.tell(partitions, try await admin.deleteGroupOffsets(group, partitions)) { partition, _ in
           "deleted the offset of \(partition)"
         }
       }
     }
+  }
+}
+
+extension Admin {
+  /// A group that offsets are changed of. One that does not exist is taken for a group of consumers.
+  fileprivate func planned(_ group: String) async throws -> OffsetPlanning.Group {
+    guard case .success(let found)? = try await describeGroups([group])[group], found.isShared else {
+      return .consumers(group)
+    }
+    return .share(group)
   }
 }

@@ -202,9 +202,9 @@ struct KafkaConsumerGroups: KafkaTool {
       } else {
         throw ToolUsageFailure("One of the reset scopes should be defined: --all-topics, --topic.")
       }
-      let plan = try await OffsetPlanning.plan(admin, group: group, partitions, target)
+      let plan = try await OffsetPlanning.plan(admin, .consumers(group), partitions, target)
       for remark in plan.remarks { note("WARN: \(remark)") }
-      if given.has("execute") { try await OffsetPlanning.execute(admin, group: group, plan) }
+      if given.has("execute") { try await OffsetPlanning.execute(admin, .consumers(group), plan) }
       plans.append((group, plan))
     }
     if given.has("export") {

@@ -117,6 +117,7 @@ enum GroupReport {
   /// What is to be said about the state of a group before its table; nil if the table says it all.
   static func remark(_ group: GroupDescription) -> String? {
     switch group.state {
+    case "Empty" where group.isShared: "Share group '\(group.groupId)' has no active members."
     case "Empty": "Consumer group '\(group.groupId)' has no active members."
     case "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling":
       "Warning: Consumer group '\(group.groupId)' is rebalancing."

@@ -1,5 +1,5 @@
-// Where a group shall go on reading: the plan of `groups reset` and of kafka-consumer-groups.sh --reset-offsets. What is
-// asked for is brought into the range of offsets that the partition has.
+// Where a group shall go on reading: the plan of `groups reset` and of the --reset-offsets of kafka-consumer-groups.sh and
+// kafka-share-groups.sh. What is asked for is brought into the range of offsets that the partition has.
 import MillraceClient
 
 enum OffsetPlanning {
@@ -20,11 +20,31 @@ enum OffsetPlanning {
     var remarks: [String] = []
   }
 
+  /// Whose offsets they are, and how they are kept.
+  enum Group: Sendable {
+    case consumers(String)
+    case share(String)
+
+    func offsets(_ admin: Admin) async throws -> [TopicPartition: Int64] {
+      switch self {
+      case .consumers(let name): return try await admin.groupOffsets(name).mapValues(\.offset)
+      case .share(let name):
+        do {
+          return try await admin.shareGroupOffsets(name).compactMapValues { try? $0.get().startOffset }
+        } catch {
+          guard error.brokerCode == .groupIdNotFound else { throw error }
+          return [:]
+        }
+      }
+    }
+  }
+
   /// What the cluster says about the partitions.
   struct Facts {
     var earliest: [TopicPartition: Int64]
     var latest: [TopicPartition: Int64]
-    var committed: [TopicPartition: OffsetAndMetadata]
+    /// Where the group is now.
+    var current: [TopicPartition: Int64]
     /// The answers to a question by time; -1 where no record is that young.
     var byTime: [TopicPartition: Int64] = [:]
   }
@@ -41,7 +61,7 @@ enum OffsetPlanning {
       switch target {
       case .earliest: wanted = earliest
       case .latest: wanted = latest
-      case .current: wanted = facts.committed[partition]?.offset ?? latest
+      case .current: wanted = facts.current[partition] ?? latest
       case .offset(let offset): wanted = offset
       case .fixed(let offsets):
         guard let offset = offsets[partition] else { continue }
@@ -53,7 +73,7 @@ enum OffsetPlanning {
         }
         wanted = found < 0 ? latest : found
       case .shift(let by):
-        guard let current = facts.committed[partition]?.offset else {
+        guard let current = facts.current[partition] else {
           throw Failure(
             description: "Cannot shift offset for partition \(partition) since there is no current committed offset")
         }
@@ -71,17 +91,23 @@ enum OffsetPlanning {
   }
 
   /// Asks the cluster for what the plan needs, and plans.
-  static func plan(_ admin: Admin, group: String, _ partitions: [TopicPartition], _ target: Target) async throws -> Plan
-  {
+  static func plan(
+    _ admin: Admin, _ group: Group, _ partitions: [TopicPartition], _ target: Target
+  ) async throws -> Plan {
     var facts = Facts(
       earliest: try await admin.offsets(partitions, .earliest), latest: try await admin.endOffsets(partitions),
-      committed: try await admin.groupOffsets(group))
+      current: try await group.offsets(admin))
     if case .time(let timestamp) = target { facts.byTime = try await admin.offsets(partitions, .timestamp(timestamp)) }
     return try plan(partitions, target, facts)
   }
 
-  static func execute(_ admin: Admin, group: String, _ plan: Plan) async throws {
-    let results = try await admin.alterGroupOffsets(group, plan.offsets.mapValues { OffsetAndMetadata(offset: $0) })
+  static func execute(_ admin: Admin, _ group: Group, _ plan: Plan) async throws {
+    let results =
+      switch group {
+      case .consumers(let name):
+        try await admin.alterGroupOffsets(name, plan.offsets.mapValues { OffsetAndMetadata(offset: $0) })
+      case .share(let name): try await admin.alterShareGroupOffsets(name, plan.offsets)
+      }
     for result in results.values { try result.get() }
   }
 

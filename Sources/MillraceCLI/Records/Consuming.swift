@@ -21,16 +21,51 @@ struct Consuming: Sendable {
   ) async throws -> Outcome {
     if limit == 0 { return Outcome(ending: .limit) }
     let consumer = try await Consumer(configuration)
-    let outcome = Guarded(Outcome())
     let isGroup = configuration.groupId != nil
+    return try await supervise {
+      try await start(consumer)
+    } read: { progress in
+      try await read(consumer, isGroup: isGroup, progress)
+    } close: {
+      await consumer.close()
+    }
+  }
+
+  /// Takes records as a member of a share group.
+  ///
+  /// - Parameter type: how they are acknowledged, once they are written out.
+  func run(
+    sharing configuration: ShareConsumerConfiguration, topics: [String], _ type: Acknowledgement = .accept
+  ) async throws -> Outcome {
+    if limit == 0 { return Outcome(ending: .limit) }
+    var configuration = configuration
+    configuration.acknowledgementMode = .explicit
+    if let limit { configuration.maxRecords = min(configuration.maxRecords, limit) }
+    let consumer = try await ShareConsumer(configuration)
+    return try await supervise {
+      try await consumer.subscribe(to: topics)
+    } read: { progress in
+      try await read(consumer, type, progress)
+    } close: {
+      await consumer.close()
+    }
+  }
+
+  /// Runs `read` until it ends, nothing came for too long, or somebody interrupts it.
+  private func supervise(
+    start: @escaping @Sendable () async throws -> Void,
+    read: @escaping @Sendable (_ progress: @escaping @Sendable (_ count: Int) -> Void) async throws -> Ending,
+    close: () async -> Void
+  ) async throws -> Outcome {
+    let outcome = Guarded(Outcome())
     var failure: (any Error)?
     do {
       let interrupted = try await Interruption.watch {
-        try await start(consumer)
+        try await start()
         let watch = IdleWatch()
         let ending = try await withThrowingTaskGroup(of: Ending.self) { group in
           group.addTask {
-            try await read(consumer, isGroup: isGroup) { count in
+            try await read { count in
               watch.touch()
               outcome.change { $0.count = count }
             }
@@ -46,7 +81,7 @@ struct Consuming: Sendable {
       }
       if interrupted { outcome.change { $0.ending = .interrupted } }
     } catch { failure = error }
-    await consumer.close()
+    await close()
     if let failure { throw failure }
     try await Output.standard.flushAside()
     return outcome.value
@@ -75,6 +110,26 @@ struct Consuming: Sendable {
         }
       }
       try await Output.standard.flushAside()
+      progress(count)
+      if count >= limit ?? .max { return .limit }
+    }
+    return .end
+  }
+
+  private func read(
+    _ consumer: ShareConsumer, _ type: Acknowledgement, _ progress: @Sendable (_ count: Int) -> Void
+  ) async throws -> Ending {
+    var count = 0
+    for try await record in consumer.records {
+      Output.standard.append { format.append(record.record, deliveryCount: record.deliveryCount, to: &$0) }
+      try await Output.standard.flushAside()
+      do throws(KafkaError) {
+        try consumer.acknowledge(record, type)
+      } catch {
+        guard error.brokerCode == .invalidRecordState else { throw error }
+        note("Note: \(error)")
+      }
+      count += 1
       progress(count)
       if count >= limit ?? .max { return .limit }
     }

@@ -11,12 +11,14 @@ enum RecordFormat: Sendable {
   /// Nothing; records are only counted.
   case none
 
-  func append(_ record: ConsumerRecord, to bytes: inout [UInt8]) {
+  /// - Parameter deliveryCount: of a record that a share group delivered.
+  func append(_ record: ConsumerRecord, deliveryCount: Int? = nil, to bytes: inout [UInt8]) {
     switch self {
-    case .columns(let format): format.append(record, to: &bytes)
+    case .columns(let format): format.append(record, deliveryCount: deliveryCount, to: &bytes)
     case .json: JSONRecord.append(record, to: &bytes)
     case .long:
       bytes += "\(record.topic)-\(record.partition)@\(record.offset) \(TimestampText.iso8601(record.timestamp)) ".utf8
+      if let deliveryCount, deliveryCount > 1 { bytes += "(delivery \(deliveryCount)) ".utf8 }
       if let key = record.key {
         bytes += key.readableBytesView
         bytes += ": ".utf8
@@ -37,6 +39,7 @@ struct ColumnFormat: Sendable {
   var printsTimestamp = false
   var printsPartition = false
   var printsOffset = false
+  var printsDelivery = false
   var printsEpoch = false
   var printsHeaders = false
   var printsKey = false
@@ -59,6 +62,7 @@ struct ColumnFormat: Sendable {
     printsTimestamp = isTrue("print.timestamp", false)
     printsPartition = isTrue("print.partition", false)
     printsOffset = isTrue("print.offset", false)
+    printsDelivery = isTrue("print.delivery", false)
     printsEpoch = isTrue("print.epoch", false)
     printsHeaders = isTrue("print.headers", false)
     printsKey = isTrue("print.key", false)
@@ -74,7 +78,7 @@ struct ColumnFormat: Sendable {
     }
   }
 
-  func append(_ record: ConsumerRecord, to bytes: inout [UInt8]) {
+  func append(_ record: ConsumerRecord, deliveryCount: Int? = nil, to bytes: inout [UInt8]) {
     var first = true
     func column() {
       if !first { bytes += keySeparator.utf8 }
@@ -91,6 +95,10 @@ struct ColumnFormat: Sendable {
     if printsOffset {
       column()
       bytes += "Offset:\(record.offset)".utf8
+    }
+    if printsDelivery {
+      column()
+      bytes += "Delivery:\(deliveryCount.map { "\($0)" } ?? "NOT_PRESENT")".utf8
     }
     if printsEpoch {
       column()
