@@ -92,6 +92,76 @@ def test_consumer_groups(run, topic, tmp_path):
     groups("--describe", fails=True)
 
 
+def test_share_groups(run, topic):
+    group = "s-" + topic
+    share = lambda *arguments, **given: run("kafka-share-groups", *arguments, **given)
+
+    def consume(*arguments):
+        return run("kafka-console-share-consumer", "--topic", topic, "--group", group, *arguments).splitlines()
+
+    def start_offset():
+        rows = [line.split() for line in share("--describe", "--group", group).splitlines()]
+        return next((row[3] for row in rows if row[1:2] == [topic]), None)
+
+    run("kafka-console-producer", "--topic", topic, stdin="".join(f"{i}\n" for i in range(10)))
+    run("kafka-configs", "--alter", "--entity-type", "groups", "--entity-name", group, "--add-config",
+        "share.auto.offset.reset=earliest")
+    assert consume("--max-messages", 4, "--formatter-property", "print.delivery=true") == [
+        f"Delivery:1\t{i}" for i in range(4)]
+    assert start_offset() == "4"
+    assert consume("--max-messages", 1, "--release") == ["4"]
+    assert consume("--max-messages", 1, "--reject", "--formatter-property", "print.delivery=true") == ["Delivery:2\t4"]
+    assert consume("--timeout-ms", 1500) == ["5", "6", "7", "8", "9"]
+    assert start_offset() == "10"
+    assert group in share("--list").split()
+    assert re.search(rf"^{group}\s+Empty", share("--list", "--state"), re.M)
+    assert group not in share("--list", "--state", "Stable").split()
+    share("--list", "--state", "Often", fails=True)
+    assert re.search(rf"^{group}\s.*Empty\s+\d+\s+\d+\s+0", share("--describe", "--group", group, "--state", "--verbose"), re.M)
+    share("--describe", "--group", group, "--members", "--verbose")
+    assert "LEADER-EPOCH" in share("--describe", "--all-groups", "--verbose")
+    reset = ["--reset-offsets", "--group", group, "--topic", topic]
+    assert re.search(rf"^{group}\s+{topic}\s+0\s+0", share(*reset, "--to-earliest", "--dry-run"), re.M)
+    assert start_offset() == "10"
+    share(*reset, "--to-earliest", "--execute")
+    assert start_offset() == "0"
+    share("--reset-offsets", "--group", group, "--all-topics", "--to-latest", "--execute")
+    assert start_offset() == "10"
+    share(*reset, "--to-earliest", fails=True)
+    assert re.search(rf"^{topic}\s+Successful", share("--delete-offsets", "--group", group, "--topic", topic), re.M)
+    assert start_offset() is None
+    assert f"('{group}') was successful" in share("--delete", "--group", group)
+    assert group not in share("--list").split()
+    assert "does not exist" in share("--describe", "--group", group, fails=True)
+    assert "is not a share group" in share("--delete", "--group", group, fails=True)
+    share("--describe", fails=True)
+    run("kafka-console-share-consumer", "--topic", topic, "--reject", "--release", fails=True)
+
+
+def test_groups_of_all_kinds(shared_broker, topic, tmp_path):
+    def cli(*arguments, **given):
+        return shared_broker.cli(*arguments, "--bootstrap-server", shared_broker.bootstrap, **given).stdout
+
+    (tmp_path / "client").write_text("group.protocol=consumer\n")
+    cli("topics", "create", topic)
+    cli("produce", topic, input="one\ntwo\n")
+    cli("configs", "alter", "--group", f"s-{topic}", "--set", "share.auto.offset.reset=earliest")
+    read = ["--count", 2, "--from-beginning"]
+    cli("consume", topic, "--group", f"c-{topic}", *read)
+    cli("consume", topic, "--group", f"n-{topic}", *read, "--command-config", tmp_path / "client")
+    assert cli("consume", topic, "--share", "--group", f"s-{topic}", "--count", 2).split() == ["one", "two"]
+    types = {row[0]: row[1].lower() for row in map(str.split, cli("groups", "list", "--long").splitlines())}
+    assert [types[f"{kind}-{topic}"] for kind in "cns"] == ["classic", "consumer", "share"]
+    assert f"s-{topic}" in cli("groups", "list", "--type", "share").split()
+    for kind in "cns":
+        rows = [line.split() for line in cli("groups", "describe", f"{kind}-{topic}").splitlines()]
+        assert next(row for row in rows if row[1:2] == [topic])[3] == "2"
+    cli("groups", "reset", f"s-{topic}", "--topic", topic, "--to-offset", 1, "--execute")
+    assert cli("consume", topic, "--share", "--group", f"s-{topic}", "--count", 1).split() == ["two"]
+    cli("groups", "delete", f"s-{topic}")
+    assert f"s-{topic}" not in cli("groups", "list").split()
+
+
 def test_transactions(run, topic, open_transaction):
     def cells(text):
         return [line.split() for line in text.splitlines()[1:]]
