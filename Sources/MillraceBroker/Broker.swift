@@ -23,6 +23,7 @@ package final class Broker: Sendable {
   package let housekeeping: Housekeeping
   package let fetchSessions: FetchSessionCache
   package let sharePartitions: SharePartitions
+  package let deadLetters: DeadLetterWriter
   private let dispatcher = Dispatcher(routes: Dispatcher.all)
 
   /// Opens the data directories. Nothing is served before `start`.
@@ -46,13 +47,17 @@ package final class Broker: Sendable {
       configuration: configuration, catalog: catalog, groups: groups, shareState: shareState, topics: topics,
       timers: timers, clock: clock, logger: logger)
     fetchSessions = FetchSessionCache(capacity: configuration.fetchSessionSlots)
+    deadLetters = DeadLetterWriter(
+      catalog: catalog, topics: topics, groups: groups, shareState: shareState, transactions: transactions,
+      timers: timers, clock: clock, logger: logger)
     sharePartitions = SharePartitions(
       state: shareState, config: { [groups] in groups.shareConfig(ofGroup: $0) },
-      sessionLimit: configuration.maxShareSessions, timers: timers, clock: clock, logger: logger)
+      sessionLimit: configuration.maxShareSessions, deadLetters: deadLetters, timers: timers, clock: clock,
+      logger: logger)
     groups.follow(catalog)
     shareState.follow(catalog)
     transactions.follow(catalog)
-    sharePartitions.follow(catalog)
+    sharePartitions.follow(catalog, groups)
   }
 
   /// Replays the metadata and opens the topics; returns when they can be served.
@@ -67,6 +72,7 @@ package final class Broker: Sendable {
     housekeeping.start()
     transactions.begin()
     if let topic = topics.topic(named: TransactionRuntime.topicName) { transactions.adopt(topic, isNew: false) }
+    deadLetters.abortUnfinished()
   }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not
@@ -74,6 +80,7 @@ package final class Broker: Sendable {
   package func stop() {
     housekeeping.stop()
     sharePartitions.stop()
+    deadLetters.stop()
     transactions.stop()
     groups.stop()
     shareState.stop()

@@ -1,11 +1,11 @@
 """One member of a share group, in a process of its own so that it can crash: takes messages and acknowledges them one by
 one, at random also badly.
 
-Prints a line for whatever happens:
+Prints a line for whatever happens, with the machine's monotonic time and how often the record was delivered by then:
 
-    d partition offset count       it was delivered, for the so-manieth time
-    t partition offset type        the member is about to acknowledge it: accept, release, reject
-    c partition offset type        the broker has confirmed that
+    d time partition offset count -          it was delivered
+    t time partition offset count type       the member is about to acknowledge it: accept, release, reject
+    c time partition offset count type       the broker has confirmed that
 
 Usage: share_member.py BOOTSTRAP GROUP TOPIC SEED LOCK_SECONDS wild|calm
 Ends cleanly on SIGTERM: closes the consumer, exits 0. A calm one accepts everything, as a wild one does from SIGUSR1 on.
@@ -36,8 +36,10 @@ def behave(*_):
     behaving = True
 
 
-def tell(lines):
-    sys.stdout.write("".join(line + "\n" for line in lines))
+def tell(event, verdicts):
+    now = time.monotonic()
+    sys.stdout.write("".join(
+        f"{event} {now:.6f} {m.partition()} {m.offset()} {m.delivery_count()} {verdict}\n" for m, verdict in verdicts))
     sys.stdout.flush()
 
 
@@ -64,17 +66,16 @@ def main():
             continue
         if not messages:
             continue
-        tell(f"d {m.partition()} {m.offset()} {m.delivery_count()}" for m in messages)
+        tell("d", [(message, "-") for message in messages])
         if not behaving and chance.random() < 0.02:
             os._exit(1)
         if not behaving and chance.random() < 0.02:
             time.sleep(lock_seconds * 1.5)
-        verdicts = {}
-        for message in messages:
-            verdicts[message.partition(), message.offset()] = judge()
-        tell(f"t {partition} {offset} {verdict.name.lower()}" for (partition, offset), verdict in verdicts.items())
-        for message in messages:
-            consumer.acknowledge(message, verdicts[message.partition(), message.offset()])
+        verdicts = [(message, judge()) for message in messages]
+        named = [(message, verdict.name.lower()) for message, verdict in verdicts]
+        tell("t", named)
+        for message, verdict in verdicts:
+            consumer.acknowledge(message, verdict)
         if not behaving and chance.random() < 0.01:
             os._exit(1)
         try:
@@ -83,8 +84,7 @@ def main():
             print(f"commit: {error}", file=sys.stderr)
             continue
         confirmed = {partition.partition for partition, error in outcome.items() if error is None}
-        tell(f"c {partition} {offset} {verdict.name.lower()}"
-             for (partition, offset), verdict in verdicts.items() if partition in confirmed)
+        tell("c", [(message, verdict) for message, verdict in named if message.partition() in confirmed])
     consumer.close()
 
 

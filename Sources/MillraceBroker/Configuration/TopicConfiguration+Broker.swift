@@ -25,7 +25,8 @@ extension TopicSettings {
         maxMessageBytes: Int(topic.maxMessageBytes), timestampType: topic.timestampType,
         timestampBeforeMaxMs: topic.timestampBeforeMaxMs, timestampAfterMaxMs: topic.timestampAfterMaxMs,
         isCompacted: topic.isCompacted, compression: topic.compression),
-      isDeleted: topic.isDeleted, minInsyncReplicas: topic.minInsyncReplicas)
+      isDeleted: topic.isDeleted, minInsyncReplicas: topic.minInsyncReplicas,
+      takesDeadLetters: topic.takesDeadLetters)
   }
 }
 

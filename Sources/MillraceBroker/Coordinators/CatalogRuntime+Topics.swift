@@ -5,10 +5,11 @@ import MillraceProtocol
 
 extension CatalogRuntime {
   /// Calls `done` once, on any thread, with the topic as soon as it can be used. Makes it if it is not there: one of
-  /// the broker's own with its settings, any other with the broker's defaults. Many who ask at the same time get one
-  /// topic.
+  /// the broker's own with its settings, any other with `overrides` of the broker's defaults. Many who ask at the same
+  /// time get one topic.
   package func ensureTopic(
-    named name: String, done: @escaping @Sendable (Result<Topic, CatalogError>) -> Void
+    named name: String, overrides: [String: String] = [:],
+    done: @escaping @Sendable (Result<Topic, CatalogError>) -> Void
   ) {
     if let topic = topics.topic(named: name) { return done(.success(topic)) }
     let outstanding = Outstanding()
@@ -26,7 +27,7 @@ extension CatalogRuntime {
           submitGrowth(of: topic.id, &state)
           return .waiting
         }
-        let (id, records) = try decideNeeded(name, state.catalog)
+        let (id, records) = try decideNeeded(name, overrides, state.catalog)
         let effects = try append(records, to: &state, outstanding)
         state.waiters[id, default: []].append(done)
         return .created(effects)
@@ -43,7 +44,9 @@ extension CatalogRuntime {
     }
   }
 
-  private func decideNeeded(_ name: String, _ catalog: Catalog) throws(CatalogError) -> (Uuid, [MetadataRecord]) {
+  private func decideNeeded(
+    _ name: String, _ overrides: [String: String], _ catalog: Catalog
+  ) throws(CatalogError) -> (Uuid, [MetadataRecord]) {
     var random = SystemRandomNumberGenerator()
     if let own = InternalTopic(name, configuration),
       let decision = catalog.decideInternalTopic(
@@ -51,7 +54,9 @@ extension CatalogRuntime {
     {
       return (decision.answer, decision.records)
     }
-    let request = CreateTopicsRequest(topics: [.init(name: name, numPartitions: -1, replicationFactor: -1)])
+    let configs = overrides.map { CreateTopicsRequest.CreatableTopicConfig(name: $0.key, value: $0.value) }
+    let request = CreateTopicsRequest(
+      topics: [.init(name: name, numPartitions: -1, replicationFactor: -1, configs: configs)])
     let decision = catalog.decide(request, random: &random)
     guard let result = decision.answer.topics.first, result.errorCode == 0 else {
       let refused = decision.answer.topics.first

@@ -146,6 +146,14 @@ package final class CatalogRuntime: Sendable {
   /// `transaction.partition.verification.enable`
   package var verifiesTransactionPartitions: Bool { state.withLock { $0.catalog.verifiesTransactionPartitions } }
 
+  /// What the names of dead-letter topics begin with, and whether one that is missing is made.
+  var deadLetterRules: (prefix: String, createsTopics: Bool) {
+    state.withLock { state in
+      let resolver = state.catalog.resolver
+      return (resolver.deadLetterTopicPrefix, resolver.createsMissingDeadLetterTopics)
+    }
+  }
+
   /// How far the journal is, for DescribeQuorum.
   package var journalOffsets: LogOffsets? { state.withLock { $0.journal }?.log.offsets }
 

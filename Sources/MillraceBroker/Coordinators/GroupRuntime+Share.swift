@@ -7,14 +7,6 @@ import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
 
-/// What whoever serves share-partitions has to hear of.
-package enum ShareGroupEvent: Sendable, Equatable {
-  /// The state of the share-partition was deleted or begins anew.
-  case stateChanged(ShareStateKey)
-  /// The member was put out of its group: what it holds may be released.
-  case fenced(ShareSessionKey)
-}
-
 extension GroupRuntime {
   func heartbeat(
     _ request: ShareGroupHeartbeatRequest, from caller: HeartbeatCaller,
@@ -157,7 +149,6 @@ extension GroupRuntime {
       for (one, error) in zip(wanted, results) {
         if error == .none {
           made.insert(one.key.topicId, one.key.partition)
-          tell(.stateChanged(one.key))
         } else {
           failed.insert(one.key.topicId, one.key.partition)
           failures[one.key] = error
@@ -188,10 +179,10 @@ extension GroupRuntime {
   private func delete(
     _ keys: [ShareStateKey], then done: @escaping @Sendable (_ failures: [ShareStateKey: ErrorCode]) -> Void
   ) {
-    let gathering = Gathering<ErrorCode>(count: keys.count) { [self] results in
+    let gathering = Gathering<ErrorCode>(count: keys.count) { results in
       var failures: [ShareStateKey: ErrorCode] = [:]
       for (key, error) in zip(keys, results) {
-        if error == .none { tell(.stateChanged(key)) } else { failures[key] = error }
+        if error != .none { failures[key] = error }
       }
       done(failures)
     }
@@ -200,14 +191,11 @@ extension GroupRuntime {
 
   // MARK: Who listens
 
-  /// Calls `body` with what happens to share groups, on any thread. Register before the broker starts.
-  package func onShareGroupEvent(_ body: @escaping @Sendable (ShareGroupEvent) -> Void) {
-    shareListeners.withLock { $0.append(body) }
-  }
+  /// Calls `body` with members that were put out of their group because they fell silent, on any thread. Set it before
+  /// the broker starts.
+  package func onFenced(_ body: @escaping @Sendable (ShareSessionKey) -> Void) { fencedObserver.withLock { $0 = body } }
 
-  func tell(_ event: ShareGroupEvent) {
-    for body in shareListeners.withLock({ $0 }) { body(event) }
-  }
+  func fenced(_ member: ShareSessionKey) { fencedObserver.withLock { $0 }?(member) }
 }
 
 extension AlterShareGroupOffsetsResponse {

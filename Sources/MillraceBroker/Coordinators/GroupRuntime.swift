@@ -15,7 +15,7 @@ package final class GroupRuntime: Sendable {
 
   let topics: TopicTable
   let shareState: ShareStateRuntime
-  let shareListeners = Mutex<[@Sendable (ShareGroupEvent) -> Void]>([])
+  let fencedObserver = Mutex<(@Sendable (ShareSessionKey) -> Void)?>(nil)
   /// `offsets.retention.check.interval.ms`
   let expiryIntervalMs: Int64
   let timers: Timers

@@ -222,7 +222,7 @@ final class GroupRuntimeShard: Sendable {
       switch result {
       case .success:
         for answer in effects.answers { answer.send() }
-        for member in effects.fenced { owner?.tell(.fenced(member)) }
+        for member in effects.fenced { owner?.fenced(member) }
         owner?.initialize(effects.initializations, in: self)
       case .failure(let error):
         for answer in effects.answers { answer.fail(ErrorCode(ofJournal: error)) }

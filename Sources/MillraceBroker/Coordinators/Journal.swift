@@ -6,7 +6,6 @@ import MillraceLog
 import MillraceProtocol
 import MillraceRecords
 import NIOCore
-import Synchronization
 
 package struct Journal: Sendable {
   /// How much is read at a time while replaying.
@@ -127,9 +126,8 @@ package struct Journal: Sendable {
 
   /// Blocks until what was appended before `end` is durable, or never will be.
   package func waitUntilDurable(through end: Int64) throws(LogError) {
-    let outcome = Settlement()
-    log.whenDurable(through: end) { outcome.set($0) }
-    try outcome.wait().get()
+    let outcome: Result<Void, LogError> = waiting { log.whenDurable(through: end, $0) }
+    try outcome.get()
   }
 
   /// Calls `body` with every fact from `start`, or from the start of the log, in order, and `ended` with every outcome of a transaction in
@@ -208,23 +206,5 @@ package struct Journal: Sendable {
       }
     }
     return batches.truncatedByteCount > 0 ? (offset, "a batch is cut off") : nil
-  }
-}
-
-/// Carries the outcome of a flush to the one thread that waits for it.
-private final class Settlement: Sendable {
-  private let outcome = Mutex<Result<Void, LogError>?>(nil)
-  private let wakeUp = WakeUp()
-
-  func set(_ result: Result<Void, LogError>) {
-    outcome.withLock { $0 = result }
-    wakeUp.signal()
-  }
-
-  func wait() -> Result<Void, LogError> {
-    while true {
-      if let result = outcome.withLock({ $0 }) { return result }
-      wakeUp.wait()
-    }
   }
 }

@@ -23,6 +23,9 @@ extension ShareStateRuntime {
       ? nil : TransactionPartition(topic: Self.topicName, partition: Self.partition(of: key, count: count))
   }
 
+  /// The journal that the state goes to.
+  func journal(of key: ShareStateKey) -> Journal? { shard(for: key)?.journal }
+
   /// Appends the write to the producer's transaction, which holds `journalPartition(of:)`.
   /// - Parameters:
   ///   - then: is told once, when the record is durable, or that it was refused.

@@ -45,11 +45,16 @@ package struct TopicSettings: Sendable {
   /// `min.insync.replicas`
   package var minInsyncReplicas: Int32
 
+  /// `errors.deadletterqueue.group.enable`
+  package var takesDeadLetters: Bool
+
   package init(
-    produceRules: ProduceRules = ProduceRules(), isDeleted: Bool = true, minInsyncReplicas: Int32 = 1
+    produceRules: ProduceRules = ProduceRules(), isDeleted: Bool = true, minInsyncReplicas: Int32 = 1,
+    takesDeadLetters: Bool = false
   ) {
     self.produceRules = produceRules
     self.isDeleted = isDeleted
     self.minInsyncReplicas = minInsyncReplicas
+    self.takesDeadLetters = takesDeadLetters
   }
 }

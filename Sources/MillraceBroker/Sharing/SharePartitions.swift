@@ -41,8 +41,10 @@ package final class SharePartitions: Sendable {
     state = Mutex(State(sessions: ShareSessions(limit: sessionLimit)))
   }
 
-  /// Deleted topics are let go, and states that somebody else has replaced are read again.
-  func follow(_ catalog: CatalogRuntime) {
+  /// Deleted topics are let go, states that somebody else has replaced are read again, and what members held that were
+  /// put out of their groups comes back.
+  func follow(_ catalog: CatalogRuntime, _ groups: GroupRuntime) {
+    groups.onFenced { [weak self] member in self?.release(group: member.groupId, member: member.memberId) }
     catalog.onTopicRemoved { [weak self] topic in self?.topicRemoved(id: topic.id) }
     surroundings.coordinator.onReplaced { [weak self] key in
       self?.forget(group: key.groupId, topicId: key.topicId, partition: key.partition)

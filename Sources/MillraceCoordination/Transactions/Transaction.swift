@@ -22,7 +22,7 @@ package enum TransactionVersion {
   /// From this level on journal values have tagged fields.
   static let flexibleRecords: Int16 = 1
 
-  static func raisesEpoch(_ version: Int16) -> Bool { version >= 2 }
+  package static func raisesEpoch(_ version: Int16) -> Bool { version >= 2 }
 }
 
 package struct Transaction: Sendable, Equatable {

@@ -10,7 +10,7 @@ import Testing
   private static let settings = [
     "group.share.min.session.timeout.ms": "100", "group.share.session.timeout.ms": "1000",
     "group.share.min.heartbeat.interval.ms": "50", "group.share.heartbeat.interval.ms": "50",
-    "group.share.min.record.lock.duration.ms": "100",
+    "group.share.min.record.lock.duration.ms": "1000",
   ]
 
   /// What the members of a group accepted.
@@ -127,7 +127,7 @@ import Testing
   }
 
   @Test func `a lock that runs out delivers again, and the late word is an error`() async throws {
-    try await run(lock: "300") { cluster in
+    try await run(lock: "1000") { cluster in
       try await cluster.fill("t", 1)
       let consumer = try await join(configuration(cluster, .explicit))
       var records = consumer.records.makeAsyncIterator()
@@ -142,14 +142,14 @@ import Testing
   }
 
   @Test func `a lock that is renewed outlasts the application's work`() async throws {
-    try await run(lock: "400") { cluster in
+    try await run(lock: "1000") { cluster in
       try await cluster.fill("t", 1)
       var configuration = configuration(cluster, .explicit)
       configuration.renewsLocks = true
       let consumer = try await join(configuration)
       var records = consumer.records.makeAsyncIterator()
       let record = try #require(try await records.next())
-      try await Task.sleep(for: .seconds(2))
+      try await Task.sleep(for: .seconds(3))
       try consumer.acknowledge(record)
       try await succeed(consumer.commit())
       await consumer.close()

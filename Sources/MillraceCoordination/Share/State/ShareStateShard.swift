@@ -76,12 +76,14 @@ package struct ShareStateShard: Sendable {
     return (.none, journal(.snapshot(key, snapshot)))
   }
 
-  /// ReadShareGroupState, by the new leader of the share-partition: whoever led it before is fenced from now on.
+  /// ReadShareGroupState, by the new leader of the share-partition: whoever led it before is fenced from now on. While a
+  /// transaction is open that changes the state, nobody can be told what it is.
   package mutating func read(
     _ key: ShareStateKey, leaderEpoch: Int32
   ) -> (result: Result<PersistedShareState, ShareStateRefusal>, records: [ShareStateRecord]) {
     guard let state = states[key]?.snapshot else { return (.failure(.notInitialized), []) }
     if state.leaderEpoch > leaderEpoch { return (.failure(.fencedLeaderEpoch), []) }
+    if pending.values.contains(where: { $0.contains { $0.key == key } }) { return (.failure(.unsettled), []) }
     let persisted = PersistedShareState(
       stateEpoch: state.stateEpoch, startOffset: state.startOffset, batches: state.batches)
     if state.leaderEpoch == leaderEpoch { return (.success(persisted), []) }
@@ -199,12 +201,14 @@ package enum ShareStateRefusal: Error, Sendable, Equatable {
   case malformed
   case fencedLeaderEpoch
   case fencedStateEpoch
+  case unsettled
 
   package var errorCode: ErrorCode {
     switch self {
     case .notInitialized, .malformed: .invalidRequest
     case .fencedLeaderEpoch: .fencedLeaderEpoch
     case .fencedStateEpoch: .fencedStateEpoch
+    case .unsettled: .coordinatorLoadInProgress
     }
   }
 }
