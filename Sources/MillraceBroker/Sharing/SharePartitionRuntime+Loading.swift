@@ -103,7 +103,7 @@ extension SharePartitionRuntime {
       // was delivered meanwhile.
       if persisted.needsStartOffset { decision.write = value.startWrite }
       var effects = perform(decision, answering: nil, now, &state)
-      effects.deadLetters = value.deadLetters()
+      effects.beginsLetters = value.summary.archiving > 0
       effects.wakes = .next
       return effects
     }

@@ -9,13 +9,13 @@ extension SharePartitionRuntime {
     var write: ShareStateWrite
     let incarnation: UInt64
     var answers: [Answer]
-    var deadLetters: [DeadLetter]
+    var beginsLetters: Bool
     var wakesFetches: Bool
 
     mutating func append(_ later: Outgoing) {
       write.append(later.write)
       answers += later.answers
-      deadLetters += later.deadLetters
+      beginsLetters = beginsLetters || later.beginsLetters
       wakesFetches = wakesFetches || later.wakesFetches
     }
   }
@@ -56,7 +56,7 @@ extension SharePartitionRuntime {
       effects.answers += outgoing.answers.map { ($0, answer) }
       if code == .none {
         // Of an earlier incarnation: whoever restores the state finds these letters waiting.
-        if isCurrent { effects.deadLetters = outgoing.deadLetters }
+        if isCurrent { effects.beginsLetters = outgoing.beginsLetters }
         if outgoing.wakesFetches { effects.wakes = .next }
       }
       return effects

@@ -58,19 +58,14 @@ package final class SharePartitionRuntime: Sendable {
   struct Surroundings: Sendable {
     let coordinator: ShareStateRuntime
     let config: @Sendable (_ groupId: String) -> ShareGroupConfig
-    let deadLetters: (any ShareDeadLetters)?
+    let deadLetters: DeadLetterWriter
     let timers: Timers
     let time: GroupTime
     /// Looks for offsets by time.
     let worker: OnDemandWorker
     let logger: Logger
 
-    /// Without anybody to write dead letters, no group has them.
-    func policy(ofGroup groupId: String) -> SharePolicy {
-      var policy = config(groupId).policy
-      if deadLetters == nil { policy.hasDeadLetters = false }
-      return policy
-    }
+    func policy(ofGroup groupId: String) -> SharePolicy { config(groupId).policy }
   }
 
   package let key: ShareStateKey
@@ -146,7 +141,7 @@ package final class SharePartitionRuntime: Sendable {
     }
 
     var answers: [(send: Answer, code: ErrorCode)] = []
-    var deadLetters: [DeadLetter] = []
+    var beginsLetters = false
     var lostLetters: [DeadLetter] = []
     var wakes = Wakes.nobody
     /// The outbox has something, and nobody who hands it over.
@@ -170,13 +165,13 @@ package final class SharePartitionRuntime: Sendable {
     }
     guard let write else {
       if let answer { effects.answers = [(answer, .none)] }
-      effects.deadLetters = decision.deadLetters
+      effects.beginsLetters = !decision.deadLetters.isEmpty
       if decision.wakesFetches { effects.wakes = .next }
       return effects
     }
     let outgoing = Outgoing(
       write: write, incarnation: state.incarnation, answers: answer.map { [$0] } ?? [],
-      deadLetters: decision.deadLetters, wakesFetches: decision.wakesFetches)
+      beginsLetters: !decision.deadLetters.isEmpty, wakesFetches: decision.wakesFetches)
     post(outgoing, &state, &effects)
     return effects
   }
@@ -184,7 +179,7 @@ package final class SharePartitionRuntime: Sendable {
   func complete(_ effects: Effects) {
     if effects.sends { send() }
     for answer in effects.answers { answer.send(answer.code) }
-    if !effects.deadLetters.isEmpty { surroundings.deadLetters?.begin(effects.deadLetters, in: self) }
+    if effects.beginsLetters { surroundings.deadLetters.submit(self) }
     if !effects.lostLetters.isEmpty { lose(effects.lostLetters) }
     switch effects.wakes {
     case .nobody: break
@@ -197,7 +192,7 @@ package final class SharePartitionRuntime: Sendable {
     surroundings.logger.warning(
       "records were deleted from the log before their dead letters were written",
       metadata: ["share-partition": "\(key.coordinatorKey)", "first": "\(letters[0].firstOffset)"])
-    surroundings.deadLetters?.lost(letters, in: self)
+    surroundings.deadLetters.lost(letters)
   }
 
   // MARK: Time

@@ -29,10 +29,10 @@ package final class SharePartitions: Sendable {
 
   /// - Parameters:
   ///   - config: the configs of a group, as they are now.
-  ///   - deadLetters: writes the dead letters; nil for no dead letters at all.
+  ///   - deadLetters: writes the dead letters.
   package init(
     state coordinator: ShareStateRuntime, config: @escaping @Sendable (_ groupId: String) -> ShareGroupConfig,
-    sessionLimit: Int, deadLetters: (any ShareDeadLetters)? = nil, timers: Timers, clock: any BrokerClock,
+    sessionLimit: Int, deadLetters: DeadLetterWriter, timers: Timers, clock: any BrokerClock,
     logger: Logger
   ) {
     surroundings = SharePartitionRuntime.Surroundings(

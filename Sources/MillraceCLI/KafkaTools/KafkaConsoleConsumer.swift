@@ -14,23 +14,10 @@ struct KafkaConsoleConsumer: KafkaTool {
       ToolOption(
         "command-config", "consumer.config", argument: .required("file"),
         help: "A properties file with the consumer's configuration."),
-      ToolOption(
-        "command-property", "consumer-property", argument: .required("key=value"),
-        help: "A setting of the consumer; may be given several times."),
-      ToolOption(
-        "formatter-property", "property", argument: .required("key=value"),
-        help:
-          "A setting of the output: print.timestamp, print.key, print.offset, print.epoch, print.partition, print.headers, print.value, key.separator, line.separator, headers.separator, null.literal, key.deserializer, value.deserializer, header.deserializer."
-      ),
-      ToolOption(
-        "formatter-config", argument: .required("file"), help: "A properties file with settings of the output."),
-      ToolOption("formatter", argument: .required("class"), isIgnored: true, help: "Classes cannot be loaded."),
-      ToolOption(
-        "key-deserializer", argument: .required("class"), help: "How keys are shown: one of Kafka's own deserializers."),
-      ToolOption(
-        "value-deserializer", argument: .required("class"),
-        help: "How values are shown: one of Kafka's own deserializers."),
-      ToolOption("topic", argument: .required("topic"), help: "The topic."),
+      .consumerProperty,
+      .formatterProperty(
+        prints: "print.timestamp, print.key, print.offset, print.epoch, print.partition, print.headers, print.value"),
+      .formatterConfig, .formatter, .keyDeserializer, .valueDeserializer, .readTopic,
       ToolOption(
         "include", "whitelist", argument: .required("regular expression"), help: "The topics whose names match."),
       ToolOption(
@@ -39,11 +26,10 @@ struct KafkaConsoleConsumer: KafkaTool {
       ToolOption("offset", argument: .required("offset"), help: "An offset, earliest or latest; with --partition."),
       ToolOption("from-beginning", help: "Begin at the first record where the group has no offset."),
       ToolOption("group", argument: .required("consumer group id"), help: "The group to read as a member of."),
-      ToolOption("max-messages", argument: .required("n"), help: "End after so many records."),
-      ToolOption("timeout-ms", argument: .required("ms"), help: "End when no record came for so long."),
+      .maxMessages, .idleTimeout,
       ToolOption("isolation-level", argument: .required("level"), help: "read_committed or read_uncommitted."),
       ToolOption("skip-message-on-error", isIgnored: true, help: "Records are shown as they are."),
-      ToolOption("enable-systest-events", isIgnored: true, help: "For Kafka's system tests."),
+      .systemTestEvents,
     ])
 
   func run(_ given: ToolArguments) async throws {
@@ -72,9 +58,7 @@ struct KafkaConsoleConsumer: KafkaTool {
       }
       properties.set("auto.offset.reset", "earliest", origin: "--from-beginning")
     }
-    var consuming = Consuming(format: try Self.format(given))
-    consuming.limit = try given.integer("max-messages").flatMap { (n: Int) in n < 0 ? nil : n }
-    consuming.idleTimeout = try given.integer("timeout-ms").flatMap { (ms: Int64) in ms < 0 ? nil : .milliseconds(ms) }
+    let consuming = try Self.consuming(given)
     let configuration = try properties.consumer(groupId: group)
     let topics: [String]
     if let topic = given.value("topic") {
@@ -114,7 +98,15 @@ struct KafkaConsoleConsumer: KafkaTool {
     }
   }
 
-  static func format(_ given: ToolArguments) throws -> RecordFormat {
+  /// How many records are shown, how, and how long they are waited for.
+  static func consuming(_ given: ToolArguments) throws -> Consuming {
+    var consuming = Consuming(format: try format(given))
+    consuming.limit = try given.integer("max-messages").flatMap { (n: Int) in n < 0 ? nil : n }
+    consuming.idleTimeout = try given.integer("timeout-ms").flatMap { (ms: Int64) in ms < 0 ? nil : .milliseconds(ms) }
+    return consuming
+  }
+
+  private static func format(_ given: ToolArguments) throws -> RecordFormat {
     var properties: [String: String] = [:]
     if let file = given.value("formatter-config") {
       for property in try Properties.parse(try Input.text(path: file), file: file) {
@@ -127,5 +119,36 @@ struct KafkaConsoleConsumer: KafkaTool {
     }
     properties.merge(try KafkaConsoleProducer.pairs(given.values("formatter-property"))) { _, last in last }
     do { return .columns(try ColumnFormat(properties: properties)) } catch { throw ToolUsageFailure("\(error)") }
+  }
+}
+
+/// What both console consumers take.
+extension ToolOption {
+  static let consumerProperty = ToolOption(
+    "command-property", "consumer-property", argument: .required("key=value"),
+    help: "A setting of the consumer; may be given several times.")
+  static let formatterConfig = ToolOption(
+    "formatter-config", argument: .required("file"), help: "A properties file with settings of the output.")
+  static let formatter = ToolOption(
+    "formatter", argument: .required("class"), isIgnored: true, help: "Classes cannot be loaded.")
+  static let keyDeserializer = ToolOption(
+    "key-deserializer", argument: .required("class"), help: "How keys are shown: one of Kafka's own deserializers.")
+  static let valueDeserializer = ToolOption(
+    "value-deserializer", argument: .required("class"),
+    help: "How values are shown: one of Kafka's own deserializers.")
+  static let readTopic = ToolOption("topic", argument: .required("topic"), help: "The topic.")
+  static let maxMessages = ToolOption("max-messages", argument: .required("n"), help: "End after so many records.")
+  static let idleTimeout = ToolOption(
+    "timeout-ms", argument: .required("ms"), help: "End when no record came for so long.")
+  static let systemTestEvents = ToolOption(
+    "enable-systest-events", isIgnored: true, help: "For Kafka's system tests.")
+
+  /// - Parameter prints: what of a record can be shown.
+  static func formatterProperty(prints: String) -> ToolOption {
+    ToolOption(
+      "formatter-property", "property", argument: .required("key=value"),
+      help:
+        "A setting of the output: \(prints), key.separator, line.separator, headers.separator, null.literal, key.deserializer, value.deserializer, header.deserializer."
+    )
   }
 }

@@ -16,32 +16,20 @@ struct KafkaConsoleShareConsumer: KafkaTool {
       ToolOption(
         "command-config", "consumer-config", argument: .required("file"),
         help: "A properties file with the consumer's configuration."),
-      ToolOption(
-        "command-property", "consumer-property", argument: .required("key=value"),
-        help: "A setting of the consumer; may be given several times."),
-      ToolOption(
-        "formatter-property", "property", argument: .required("key=value"),
-        help:
-          "A setting of the output: print.timestamp, print.key, print.offset, print.delivery, print.epoch, print.partition, print.headers, print.value, key.separator, line.separator, headers.separator, null.literal, key.deserializer, value.deserializer, header.deserializer."
+      .consumerProperty,
+      .formatterProperty(
+        prints:
+          "print.timestamp, print.key, print.offset, print.delivery, print.epoch, print.partition, print.headers, print.value"
       ),
-      ToolOption(
-        "formatter-config", argument: .required("file"), help: "A properties file with settings of the output."),
-      ToolOption("formatter", argument: .required("class"), isIgnored: true, help: "Classes cannot be loaded."),
-      ToolOption(
-        "key-deserializer", argument: .required("class"), help: "How keys are shown: one of Kafka's own deserializers."),
-      ToolOption(
-        "value-deserializer", argument: .required("class"),
-        help: "How values are shown: one of Kafka's own deserializers."),
-      ToolOption("topic", argument: .required("topic"), help: "The topic."),
+      .formatterConfig, .formatter, .keyDeserializer, .valueDeserializer, .readTopic,
       ToolOption(
         "group", argument: .required("share group id"),
         help: "The share group to be a member of; \(defaultGroup) if none is given."),
-      ToolOption("max-messages", argument: .required("n"), help: "End after so many records."),
-      ToolOption("timeout-ms", argument: .required("ms"), help: "End when no record came for so long."),
+      .maxMessages, .idleTimeout,
       ToolOption("reject", help: "Reject records when they are shown, instead of accepting them."),
       ToolOption("release", help: "Release records when they are shown, instead of accepting them."),
       ToolOption("reject-message-on-error", isIgnored: true, help: "Records are shown as they are."),
-      ToolOption("enable-systest-events", isIgnored: true, help: "For Kafka's system tests."),
+      .systemTestEvents,
     ])
 
   func run(_ given: ToolArguments) async throws {
@@ -54,9 +42,7 @@ struct KafkaConsoleShareConsumer: KafkaTool {
       throw ToolUsageFailure("The group ids provided in different places do not match: '\(group)', '\(other)'")
     }
     let group = given.value("group") ?? properties["group.id"] ?? Self.defaultGroup
-    var consuming = Consuming(format: try KafkaConsoleConsumer.format(given))
-    consuming.limit = try given.integer("max-messages").flatMap { (n: Int) in n < 0 ? nil : n }
-    consuming.idleTimeout = try given.integer("timeout-ms").flatMap { (ms: Int64) in ms < 0 ? nil : .milliseconds(ms) }
+    let consuming = try KafkaConsoleConsumer.consuming(given)
     let type: Acknowledgement = given.has("reject") ? .reject : given.has("release") ? .release : .accept
     let outcome = try await consuming.run(
       sharing: try properties.shareConsumer(groupId: group), topics: [topic], type)

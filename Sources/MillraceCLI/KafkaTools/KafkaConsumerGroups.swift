@@ -1,10 +1,13 @@
 // kafka-consumer-groups.sh
 import ArgumentParser
 import MillraceClient
+import MillraceCoordination
 
 struct KafkaConsumerGroups: KafkaTool {
   static let configuration = hidden("kafka-consumer-groups")
   @Argument(parsing: .captureForPassthrough) var arguments: [String] = []
+
+  private static let tool = GroupTool(kind: "consumer")
 
   static let definition = ToolDefinition(
     name: "kafka-consumer-groups.sh",
@@ -51,7 +54,7 @@ struct KafkaConsumerGroups: KafkaTool {
 
   func run(_ given: ToolArguments) async throws {
     if let pattern = given.value("validate-regex") {
-      let isValid = (try? Regex(pattern)) != nil
+      let isValid = (try? RegularExpression(pattern)) != nil
       try Output.standard.line("The regular expression `\(pattern)` is \(isValid ? "valid" : "invalid").")
       return
     }
@@ -60,29 +63,15 @@ struct KafkaConsumerGroups: KafkaTool {
     if action != "list", groups.isEmpty, !given.has("all-groups") {
       throw ToolUsageFailure("Option [\(action)] takes one of these options: [group], [all-groups]")
     }
-    if [given.has("members"), given.has("offsets"), given.has("state")].count(where: \.self) > 1 {
-      throw ToolUsageFailure("Option [describe] takes at most one of these options: [members], [offsets], [state]")
-    }
-    var client = try clientProperties(given, clientId: "kafka-consumer-groups").client()
-    if let timeout: Int32 = try given.integer("timeout"), timeout > 0 {
-      client.operationTimeout = .milliseconds(timeout)
-    }
-    do {
-      try await Admin.connected(client) { admin in
-        switch action {
-        case "list": try await list(given, admin)
-        case "describe": try await describe(given, try await selected(given, admin), admin)
-        case "delete": try await delete(try await selected(given, admin), admin)
-        case "reset-offsets": try await reset(given, try await selected(given, admin), admin)
-        default: try await deleteOffsets(groups[0], given.values("topic"), admin)
-        }
+    try GroupTool.checkView(given)
+    try await Self.tool.run(given, try clientProperties(given, clientId: "kafka-consumer-groups")) { admin in
+      switch action {
+      case "list": try await list(given, admin)
+      case "describe": try await describe(given, try await selected(given, admin), admin)
+      case "delete": try await delete(try await selected(given, admin), admin)
+      case "reset-offsets": try await reset(given, try await selected(given, admin), admin)
+      default: try await deleteOffsets(groups[0], given.values("topic"), admin)
       }
-    } catch let error as KafkaError {
-      try Output.standard.line("\nError: Executing consumer group command failed due to \(error)")
-      throw ExitCode(1)
-    } catch let error as OffsetPlanning.Failure {
-      try Output.standard.line("\nError: Executing consumer group command failed due to \(error)")
-      throw ExitCode(1)
     }
   }
 
@@ -131,7 +120,7 @@ struct KafkaConsumerGroups: KafkaTool {
     let described = try await admin.describeGroups(groups)
     var isComplete = true
     for name in groups.sorted() {
-      guard let group = try present(described[name]), group.state != "Dead" else {
+      guard let group = try GroupTool.present(described[name]), group.state != "Dead" else {
         try Output.standard.line("\nError: Consumer group '\(name)' does not exist.")
         isComplete = false
         continue
@@ -152,27 +141,12 @@ struct KafkaConsumerGroups: KafkaTool {
     if !isComplete { throw ExitCode(1) }
   }
 
-  /// Nil for a group that is not there.
-  private func present(_ result: Result<GroupDescription, KafkaError>?) throws -> GroupDescription? {
-    if case .failure(let error)? = result, error.brokerCode == .groupIdNotFound { return nil }
-    return try result?.get()
-  }
-
   private func delete(_ groups: [String], _ admin: Admin) async throws {
     let results = try await admin.deleteGroups(groups)
-    let quoted = { (names: [String]) in names.sorted().map { "'\($0)'" }.joined(separator: ", ") }
-    let failed = results.compactMapValues { result in if case .failure(let error) = result { error } else { nil } }
-    let done = quoted(results.keys.filter { failed[$0] == nil })
-    if failed.isEmpty {
-      try Output.standard.line("Deletion of requested consumer groups (\(done)) was successful.")
-      return
+    let failed = results.compactMapValues { result in
+      if case .failure(let error) = result { "\(error)" } else { nil }
     }
-    try Output.standard.line("\nError: Deletion of some consumer groups failed:")
-    for (group, error) in failed.sorted(by: { $0.key < $1.key }) {
-      try Output.standard.line("* Group '\(group)' could not be deleted due to: \(error)")
-    }
-    if !done.isEmpty { try Output.standard.line("\nThese consumer groups were deleted successfully: \(done)") }
-    throw ExitCode(1)
+    try Self.tool.reportDeletion(of: Array(results.keys), failed: failed)
   }
 
   private func reset(_ given: ToolArguments, _ groups: [String], _ admin: Admin) async throws {
@@ -184,7 +158,7 @@ struct KafkaConsumerGroups: KafkaTool {
     var isComplete = true
     let described = try await admin.describeGroups(groups)
     for group in groups {
-      if let state = try present(described[group])?.state, state != "Empty", state != "Dead" {
+      if let state = try GroupTool.present(described[group])?.state, state != "Empty", state != "Dead" {
         try Output.standard.line(
           "\nError: Assignments can only be reset if the group '\(group)' is inactive, but the current state is \(state)."
         )

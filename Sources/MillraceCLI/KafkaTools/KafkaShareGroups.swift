@@ -6,6 +6,8 @@ struct KafkaShareGroups: KafkaTool {
   static let configuration = hidden("kafka-share-groups")
   @Argument(parsing: .captureForPassthrough) var arguments: [String] = []
 
+  private static let tool = GroupTool(kind: "share")
+
   static let definition = ToolDefinition(
     name: "kafka-share-groups.sh",
     purpose:
@@ -40,26 +42,14 @@ struct KafkaShareGroups: KafkaTool {
   func run(_ given: ToolArguments) async throws {
     let action = try given.oneOf("list", "describe", "delete", "reset-offsets", "delete-offsets")
     try Self.check(given, action)
-    var client = try clientProperties(given, clientId: "kafka-share-groups").client()
-    if let timeout: Int32 = try given.integer("timeout"), timeout > 0 {
-      client.operationTimeout = .milliseconds(timeout)
-    }
-    do {
-      try await Admin.connected(client) { admin in
-        switch action {
-        case "list": try await list(given, admin)
-        case "describe": try await describe(given, try await selected(given, admin), admin)
-        case "delete": try await delete(try await selected(given, admin), admin)
-        case "reset-offsets": try await reset(given, try given.required("group"), admin)
-        default: try await deleteOffsets(try given.required("group"), given.values("topic"), admin)
-        }
+    try await Self.tool.run(given, try clientProperties(given, clientId: "kafka-share-groups")) { admin in
+      switch action {
+      case "list": try await list(given, admin)
+      case "describe": try await describe(given, try await selected(given, admin), admin)
+      case "delete": try await delete(try await selected(given, admin), admin)
+      case "reset-offsets": try await reset(given, try given.required("group"), admin)
+      default: try await deleteOffsets(try given.required("group"), given.values("topic"), admin)
       }
-    } catch let error as KafkaError {
-      try Output.standard.line("\nError: Executing share group command failed due to \(error)")
-      throw ExitCode(1)
-    } catch let error as OffsetPlanning.Failure {
-      try Output.standard.line("\nError: Executing share group command failed due to \(error)")
-      throw ExitCode(1)
     }
   }
 
@@ -68,9 +58,7 @@ struct KafkaShareGroups: KafkaTool {
     if action == "describe" || action == "delete", !given.has("group"), !given.has("all-groups") {
       throw ToolUsageFailure("Option [\(action)] takes one of these options: [all-groups], [group]")
     }
-    if [given.has("members"), given.has("offsets"), given.has("state")].count(where: \.self) > 1 {
-      throw ToolUsageFailure("Option [describe] takes at most one of these options: [members], [offsets], [state]")
-    }
+    try GroupTool.checkView(given)
     if action == "delete-offsets", !given.has("group") || !given.has("topic") {
       throw ToolUsageFailure("Option [delete-offsets] takes the following options: [group], [topic]")
     }
@@ -140,8 +128,7 @@ struct KafkaShareGroups: KafkaTool {
 
   /// Nil for a group that is not there, or is of another kind.
   private func present(_ result: Result<GroupDescription, KafkaError>?) throws -> GroupDescription? {
-    if case .failure(let error)? = result, error.brokerCode == .groupIdNotFound { return nil }
-    return try result?.get().ifShared
+    try GroupTool.present(result)?.ifShared
   }
 
   private func delete(_ groups: [String], _ admin: Admin) async throws {
@@ -159,17 +146,7 @@ struct KafkaShareGroups: KafkaTool {
     for (group, result) in try await admin.deleteGroups(groups.filter { failed[$0] == nil }) {
       if case .failure(let error) = result { failed[group] = "\(error)" }
     }
-    let done = groups.filter { failed[$0] == nil }.sorted().map { "'\($0)'" }.joined(separator: ", ")
-    if failed.isEmpty {
-      try Output.standard.line("Deletion of requested share groups (\(done)) was successful.")
-      return
-    }
-    try Output.standard.line("\nError: Deletion of some share groups failed:")
-    for (group, reason) in failed.sorted(by: { $0.key < $1.key }) {
-      try Output.standard.line("* Group '\(group)' could not be deleted due to: \(reason)")
-    }
-    if !done.isEmpty { try Output.standard.line("\nThese share groups were deleted successfully: \(done)") }
-    throw ExitCode(1)
+    try Self.tool.reportDeletion(of: groups, failed: failed)
   }
 
   private func reset(_ given: ToolArguments, _ group: String, _ admin: Admin) async throws {

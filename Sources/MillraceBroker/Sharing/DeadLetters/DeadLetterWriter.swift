@@ -26,7 +26,7 @@ package struct DeadLetterCounts: Sendable, Equatable {
   package var stuckPartitions = 0
 }
 
-package final class DeadLetterWriter: ShareDeadLetters {
+package final class DeadLetterWriter: Sendable {
   private static let transactionalId = "millrace.dead-letters"
   private static let maxBatchBytes = 1 << 20
   private static let maxBatchLetters = 1_000
@@ -115,14 +115,13 @@ package final class DeadLetterWriter: ShareDeadLetters {
     }
   }
 
-  package func begin(_ letters: [DeadLetter], in partition: SharePartitionRuntime) { submit(partition) }
-
-  package func lost(_ letters: [DeadLetter], in partition: SharePartitionRuntime) {
+  /// The log lost its beginning, and these records with it.
+  func lost(_ letters: [DeadLetter]) {
     state.withLock { $0.counts.lost += letters.reduce(0) { $0 + ($1.lastOffset - $1.firstOffset + 1) } }
   }
 
-  /// Letters wait at this share-partition.
-  private func submit(_ source: SharePartitionRuntime) {
+  /// Letters wait at this share-partition. Any thread, without a lock held.
+  func submit(_ source: SharePartitionRuntime) {
     let key = source.key
     let isNew = state.withLock { state -> Bool in
       guard !state.isStopping else { return false }
@@ -363,18 +362,4 @@ extension ProduceFailure {
   }
 
   fileprivate var reason: String { message ?? code.name }
-}
-
-extension SharePartitionRuntime {
-  fileprivate func archivingWrite(_ offsets: [ClosedRange<Int64>]) -> ShareStateWrite? {
-    var whole: ShareStateWrite?
-    for write in offsets.lazy.compactMap({ self.archivingWrite($0) }) {
-      if whole == nil { whole = write } else { whole?.append(write) }
-    }
-    return whole
-  }
-
-  fileprivate func archived(_ offsets: [ClosedRange<Int64>]) {
-    for range in offsets { archived(range) }
-  }
 }
