@@ -92,7 +92,7 @@ def test_consumer_groups(run, topic, tmp_path):
     groups("--describe", fails=True)
 
 
-def test_share_groups(run, topic):
+def test_share_groups(run, shared_broker, topic):
     group = "s-" + topic
     share = lambda *arguments, **given: run("kafka-share-groups", *arguments, **given)
 
@@ -110,6 +110,8 @@ def test_share_groups(run, topic):
         f"Delivery:1\t{i}" for i in range(4)]
     assert start_offset() == "4"
     assert consume("--max-messages", 1, "--release") == ["4"]
+    in_flight = shared_broker.cli("groups", "describe", group, "--in-flight", "-b", shared_broker.bootstrap).stdout
+    assert re.search(rf"^{group}\s+{topic}\s+0\s+4\s+\d+\s+Available\s+1$", in_flight, re.M), in_flight
     assert consume("--max-messages", 1, "--reject", "--formatter-property", "print.delivery=true") == ["Delivery:2\t4"]
     assert consume("--timeout-ms", 1500) == ["5", "6", "7", "8", "9"]
     assert start_offset() == "10"

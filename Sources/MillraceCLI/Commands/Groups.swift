@@ -35,23 +35,29 @@ struct Groups: AsyncParsableCommand {
 
   struct Describe: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show the offsets and lag of groups, their members, or their state.",
+      abstract: "Show the offsets and lag of groups, their members, their state, or what they have in flight.",
       discussion: """
         A share group has a start offset instead of a committed one: everything before it is done with. Its lag is what is \
-        still to be delivered or acknowledged, where the broker knows it.
+        still to be delivered or acknowledged, where the broker knows it. What was delivered behind the start offset is \
+        in flight: Available (to be delivered again, or held by a member), Acknowledged, Archiving (its dead letter is \
+        still to be written), Archived.
 
           millrace groups describe billing
           millrace groups describe billing --members --verbose
+          millrace groups describe mailers --in-flight
         """)
 
     @Argument(help: "The groups; all of them without names.") var groups: [String] = []
     @Flag(help: "The members instead of the offsets.") var members = false
     @Flag(help: "The state instead of the offsets.") var state = false
+    @Flag(help: "Of share groups the records in flight, with their states and delivery counts.") var inFlight = false
     @Flag(name: .shortAndLong, help: "More columns.") var verbose = false
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-      if members, state { throw ValidationError("choose one of --members and --state") }
+      if [members, state, inFlight].count(where: \.self) > 1 {
+        throw ValidationError("choose one of --members, --state and --in-flight")
+      }
     }
 
     func run() async throws {
@@ -62,6 +68,11 @@ struct Groups: AsyncParsableCommand {
         for (index, name) in names.enumerated() {
           guard case .success(let group)? = described[name] else {
             if case .failure(let error)? = described[name] { note("Error: \(error)") }
+            failed = true
+            continue
+          }
+          if inFlight, !group.isShared {
+            note("Error: '\(name)' is not a share group: only those have records in flight")
             failed = true
             continue
           }
@@ -83,6 +94,9 @@ struct Groups: AsyncParsableCommand {
     private func shareLines(_ group: GroupDescription, _ admin: Admin) async throws -> [String] {
       if members { return ShareGroupReport.memberLines(group, verbose: verbose) }
       if state { return ShareGroupReport.stateLines(group, verbose: verbose) }
+      if inFlight {
+        return ShareGroupReport.inFlightLines(group.groupId, try await admin.shareGroupInFlight(group.groupId))
+      }
       return ShareGroupReport.offsetLines(
         group.groupId, try await admin.shareGroupRows(group.groupId), verbose: verbose)
     }

@@ -1,4 +1,5 @@
-// Descriptions of share groups as kafka-share-groups.sh prints them: offsets with lag, members, state.
+// Descriptions of share groups as kafka-share-groups.sh prints them: offsets with lag, members, state; and what they have
+// in flight.
 import MillraceClient
 
 enum ShareGroupReport {
@@ -19,6 +20,23 @@ enum ShareGroupReport {
       ]
       if verbose { cells.insert(text(row.offset?.leaderEpoch), at: 3) }
       return cells
+    }
+    return ([header] + cells).map { Table.line($0, widths: widths) }
+  }
+
+  /// - Parameter rows: in the order in which they are shown.
+  static func inFlightLines(_ group: String, _ rows: [(partition: TopicPartition, records: ShareGroupRecords)])
+    -> [String]
+  {
+    let header = ["GROUP", "TOPIC", "PARTITION", "FIRST-OFFSET", "LAST-OFFSET", "STATE", "DELIVERY-COUNT"]
+    let widths = [
+      max(15, group.count), rows.map(\.partition.topic.count).reduce(15, max), 10, 13, 13, 13, 0,
+    ]
+    let cells = rows.map { partition, records in
+      [
+        group, partition.topic, "\(partition.partition)", "\(records.offsets.lowerBound)",
+        "\(records.offsets.upperBound)", "\(records.state)", "\(records.deliveryCount)",
+      ]
     }
     return ([header] + cells).map { Table.line($0, widths: widths) }
   }
@@ -66,6 +84,11 @@ extension Admin {
   func shareGroupRows(_ group: String) async throws -> [ShareGroupReport.Row] {
     try await shareGroupOffsets(group).sorted { $0.key < $1.key }.map { partition, result in
       (partition, try? result.get())
+    }
+  }
+  func shareGroupInFlight(_ group: String) async throws -> [(partition: TopicPartition, records: ShareGroupRecords)] {
+    try await shareGroupRecords(group).sorted { $0.key < $1.key }.flatMap { partition, result in
+      try result.get().map { (partition, $0) }
     }
   }
 }

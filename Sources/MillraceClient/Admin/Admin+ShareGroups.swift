@@ -12,6 +12,25 @@ public struct ShareGroupOffset: Sendable, Hashable {
   public var lag: Int64?
 }
 
+/// Neighbouring records behind the start offset of a share group, of which the same is known.
+public struct ShareGroupRecords: Sendable, Hashable {
+  /// KIP-932 and KIP-1191 have these states. Records that a member holds at the moment count as available: that they are
+  /// held is not persisted.
+  public enum State: Sendable, Hashable {
+    case available
+    case acknowledged
+    /// Given up, and its dead letter not written yet.
+    case archiving
+    case archived
+    case other(Int8)
+  }
+
+  public var offsets: ClosedRange<Int64>
+  public var state: State
+  /// How often they were delivered.
+  public var deliveryCount: Int
+}
+
 extension Admin {
   /// Where a share group is in its partitions. What it has not begun to read is left out.
   ///
@@ -43,6 +62,45 @@ extension Admin {
       }
     }
     return results
+  }
+
+  /// What a share group has in flight in its partitions (ReadShareGroupState, which Kafka keeps for brokers): the records
+  /// behind the start offset that were delivered at least once, in the order of their offsets.
+  ///
+  /// - Parameter partitions: nil for all that the group has.
+  /// - Throws: `KafkaError` with broker code `.groupIdNotFound` when there is no such share group.
+  public func shareGroupRecords(
+    _ group: String, partitions: [TopicPartition]? = nil
+  ) async throws(KafkaError) -> [TopicPartition: Result<[ShareGroupRecords], KafkaError>] {
+    var results: [TopicPartition: Result<[ShareGroupRecords], KafkaError>] = [:]
+    for (partition, offset) in try await shareGroupOffsets(group, partitions: partitions) {
+      do throws(KafkaError) {
+        results[partition] = .success(try await records(of: group, in: partition, try offset.get().leaderEpoch ?? 0))
+      } catch {
+        results[partition] = .failure(error)
+      }
+    }
+    return results
+  }
+
+  private func records(
+    of group: String, in partition: TopicPartition, _ leaderEpoch: Int32
+  ) async throws(KafkaError) -> [ShareGroupRecords] {
+    let topicId = try await cluster.topic(partition.topic).id
+    let index = partition.partition
+    let response = try await cluster.send(
+      to: .coordinator(.sharePartition(group: group, topicId: topicId, partition: index))
+    ) { _ in
+      // A newer epoch would fence the leader of the share-partition.
+      ReadShareGroupStateRequest(
+        groupId: group,
+        topics: [.init(topicId: topicId, partitions: [.init(partition: index, leaderEpoch: leaderEpoch)])])
+    } failure: { response in
+      response.results.first?.partitions.first.flatMap {
+        .broker($0.errorCode, about: "share group '\(group)', partition \(partition)", detail: $0.errorMessage)
+      }
+    }
+    return (response.results.first?.partitions.first?.stateBatches ?? []).compactMap(ShareGroupRecords.init)
   }
 
   /// Sets where a share group without members goes on. What it has in flight is forgotten.
@@ -93,5 +151,33 @@ extension Admin {
             .broker(answer.errorCode, about: "\(subject), topic '\(answer.topicName)'", detail: answer.errorMessage))
         )
       }, uniquingKeysWith: { first, _ in first })
+  }
+}
+
+extension ShareGroupRecords {
+  init?(_ batch: ReadShareGroupStateResponse.StateBatch) {
+    guard batch.firstOffset <= batch.lastOffset else { return nil }
+    offsets = batch.firstOffset...batch.lastOffset
+    deliveryCount = Int(batch.deliveryCount)
+    state =
+      switch batch.deliveryState {
+      case 0: .available
+      case 2: .acknowledged
+      case 3: .archiving
+      case 4: .archived
+      default: .other(batch.deliveryState)
+      }
+  }
+}
+
+extension ShareGroupRecords.State: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .available: "Available"
+    case .acknowledged: "Acknowledged"
+    case .archiving: "Archiving"
+    case .archived: "Archived"
+    case .other(let code): "state \(code)"
+    }
   }
 }

@@ -1,4 +1,4 @@
-// Which broker coordinates a group or a transactional id.
+// Which broker coordinates a group, a transactional id or a share-partition.
 
 import MillraceProtocol
 
@@ -6,6 +6,7 @@ extension Cluster.CoordinatorKey {
   fileprivate var name: String {
     switch self {
     case .group(let name), .transaction(let name): name
+    case .sharePartition(let group, let topicId, let partition): "\(group):\(topicId):\(partition)"
     }
   }
 
@@ -13,6 +14,7 @@ extension Cluster.CoordinatorKey {
     switch self {
     case .group: 0
     case .transaction: 1
+    case .sharePartition: 2
     }
   }
 
@@ -20,6 +22,8 @@ extension Cluster.CoordinatorKey {
     switch self {
     case .group(let name): "group '\(name)'"
     case .transaction(let name): "transactional id '\(name)'"
+    case .sharePartition(let group, let topicId, let partition):
+      "partition \(partition) of topic \(topicId) in share group '\(group)'"
     }
   }
 }

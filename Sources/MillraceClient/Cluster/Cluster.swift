@@ -19,6 +19,7 @@ package final class Cluster: Sendable {
   package enum CoordinatorKey: Hashable, Sendable {
     case group(String)
     case transaction(String)
+    case sharePartition(group: String, topicId: Uuid, partition: Int32)
   }
 
   struct State {

@@ -126,6 +126,25 @@ import Testing
     }
   }
 
+  @Test func `what is in flight is told with its state and how often it was delivered`() async throws {
+    try await run { cluster in
+      try await cluster.fill("t", 3)
+      let consumer = try await join(configuration(cluster, .explicit))
+      var records = consumer.records.makeAsyncIterator()
+      for type in [Acknowledgement.release, .accept, .release] {
+        try consumer.acknowledge(try #require(try await records.next()), type)
+      }
+      try await succeed(consumer.commit())
+      await consumer.close()
+      let admin = try await Admin(cluster.client)
+      let found = try #require(try await admin.shareGroupRecords("s")[TopicPartition("t", 0)]).get()
+      #expect(found.map(\.offsets) == [0...0, 1...1, 2...2])
+      #expect(found.map(\.state) == [.available, .acknowledged, .available])
+      #expect(found.map(\.deliveryCount).allSatisfy { $0 >= 1 })
+      await admin.close()
+    }
+  }
+
   @Test func `a lock that runs out delivers again, and the late word is an error`() async throws {
     try await run(lock: "1000") { cluster in
       try await cluster.fill("t", 1)
