@@ -185,6 +185,12 @@ final class Fetcher: Sendable {
     for waiter in waiters { waiter.fulfil(.success(())) }
   }
 
+  /// Where the application stands, everything that it has handed back or given away included; nil while it has a batch
+  /// in its hands.
+  func idlePositions() -> [TopicPartition: OffsetAndMetadata]? {
+    state.withLock { $0.busySince == nil ? $0.assignment.positions(includingHandedOut: true) : nil }
+  }
+
   // MARK: Rebalances
 
   /// Since when the application has had a batch; nil while it waits for one.

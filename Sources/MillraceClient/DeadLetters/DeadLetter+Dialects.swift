@@ -54,6 +54,11 @@ extension DeadLetter {
     Source(headers).count(replaysHeader) ?? 0
   }
 
+  /// The decimal number in a header; nil without one.
+  static func number(_ key: String, in headers: [RecordHeader]) -> Int64? {
+    Source(headers).number(key)
+  }
+
   private mutating func readKafka(_ source: Source) {
     let prefix = Self.kafkaPrefix
     topic = source.text(prefix + "topic")
@@ -106,7 +111,7 @@ extension DeadLetter {
 }
 
 extension DeadLetter.Dialect {
-  fileprivate func owns(_ key: String) -> Bool {
+  func owns(_ key: String) -> Bool {
     switch self {
     case .kafka: key.hasPrefix("__dlq.errors.")
     case .streams: key.hasPrefix("__streams.errors.")

@@ -36,14 +36,15 @@ extension DeadLetter {
   public func producerRecord(
     for record: ConsumerRecord, to deadLetterTopic: String, partitionCount: Int32? = nil
   ) -> ProducerRecord {
-    ProducerRecord(
-      topic: deadLetterTopic, partition: partitionCount.flatMap { $0 > 0 ? record.partition % $0 : nil },
+    let source = max(0, partition ?? record.partition)
+    return ProducerRecord(
+      topic: deadLetterTopic, partition: partitionCount.flatMap { $0 > 0 ? source % $0 : nil },
       key: record.key, value: record.value, headers: Self.withoutErrors(record.headers) + headers,
-      timestamp: record.timestamp)
+      timestamp: timestamp ?? record.timestamp)
   }
 
-  /// The headers that a record had before it was dead-lettered in Kafka's dialect.
+  /// The headers that a record had before it was dead-lettered or put off in Kafka's dialect.
   public static func withoutErrors(_ headers: [RecordHeader]) -> [RecordHeader] {
-    headers.filter { !$0.key.hasPrefix(kafkaPrefix) }
+    headers.filter { !$0.key.hasPrefix(kafkaPrefix) && !$0.key.hasPrefix(RetryHeaders.prefix) }
   }
 }

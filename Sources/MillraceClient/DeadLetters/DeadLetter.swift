@@ -63,16 +63,23 @@ public struct DeadLetter: Sendable, Hashable {
 }
 
 extension DeadLetter {
-  /// A letter about `record`, given up after `attempts` because of `error`.
-  public init(
-    _ record: ConsumerRecord, group: String?, attempts: Int, error: any Error, firstFailureTimestamp: Int64
+  /// A letter about a record of which `failures` attempts failed, the last one with `failure`.
+  ///
+  /// - Parameter reason: why it is given up, in Kafka's words (KIP-1191); nil when it is not yet.
+  init(
+    _ delivery: RecordDelivery, group: String?, failure: HandlerFailure, failures: Int, firstFailureTimestamp: Int64,
+    reason: String?
   ) {
-    self.init(topic: record.topic, partition: record.partition, offset: record.offset, group: group)
-    timestamp = record.timestamp
-    self.attempts = attempts
-    exceptionClass = String(reflecting: type(of: error))
-    exceptionMessage = String(describing: error)
+    let origin = delivery.origin
+    self.init(topic: origin.topic, partition: origin.partition, offset: origin.offset, group: group)
+    timestamp = origin.timestamp
+    deliveryCount = failures
+    attempts = failures
+    message = reason
+    exceptionClass = failure.exceptionClass
+    exceptionMessage = failure.message
+    stackTrace = failure.stackTrace
     self.firstFailureTimestamp = firstFailureTimestamp
-    replays = DeadLetter.replays(in: record.headers)
+    replays = DeadLetter.replays(in: delivery.record.headers)
   }
 }

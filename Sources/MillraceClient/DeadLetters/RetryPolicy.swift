@@ -51,15 +51,22 @@ public struct RetryPolicy: Sendable, Hashable {
     }
   }
 
-  /// How often a record is tried in all, the first time included.
+  /// How often a record is tried in all, the first time included; in every retry topic once more so often.
   public var maxAttempts: Int
   public var backoff: Backoff
+  /// How long a record waits in each retry topic for its next attempts; empty for no retry topics. While it waits in one,
+  /// the records behind it in its own topic go on.
+  public var retryTopicDelays: [Duration]
   /// Where records go that failed every time; nil for the topic's own name with `-dlt`.
   public var deadLetterTopic: String?
 
-  public init(maxAttempts: Int = 3, backoff: Backoff = .exponential(), deadLetterTopic: String? = nil) {
+  public init(
+    maxAttempts: Int = 3, backoff: Backoff = .exponential(), retryTopicDelays: [Duration] = [],
+    deadLetterTopic: String? = nil
+  ) {
     self.maxAttempts = maxAttempts
     self.backoff = backoff
+    self.retryTopicDelays = retryTopicDelays
     self.deadLetterTopic = deadLetterTopic
   }
 

@@ -1,0 +1,73 @@
+// What a record worker can be told, and what it tells.
+
+/// How a ``RecordWorker`` reads, tries and gives up.
+public struct WorkerConfiguration: Sendable {
+  /// Needs a group. What is done is committed every ``ConsumerConfiguration/autoCommitInterval``, by the worker itself.
+  public var consumer: ConsumerConfiguration
+  /// For dead letters and retry topics.
+  public var producer: ProducerConfiguration
+  public var policy = RetryPolicy()
+  /// How many handlers run at a time, each for another partition.
+  public var concurrency = 1
+  /// Whether records that failed every time are written to a dead-letter topic. If not, the first one ends the work.
+  public var writesDeadLetters = true
+  /// Whether topics for dead letters and retries are created when they are missing.
+  public var createsTopics = true
+  /// How long handlers may go on when partitions are taken away or the work ends; then they are cancelled.
+  public var grace: Duration = .seconds(10)
+  /// Told what becomes of records. Called from several tasks at once, and not waited for long: be quick.
+  public var onEvent: (@Sendable (WorkerEvent) -> Void)?
+
+  public init(_ consumer: ConsumerConfiguration, producer: ProducerConfiguration? = nil) {
+    self.consumer = consumer
+    self.producer = producer ?? ProducerConfiguration(consumer.client)
+  }
+
+  func check() throws(KafkaError) {
+    guard consumer.groupId != nil else { throw KafkaError(.configuration, "a worker needs a group id") }
+    guard concurrency > 0 else { throw KafkaError(.configuration, "concurrency must be greater than zero") }
+    guard policy.maxAttempts > 0 else { throw KafkaError(.configuration, "maxAttempts must be greater than zero") }
+    guard grace >= .zero, policy.retryTopicDelays.allSatisfy({ $0 >= .zero }) else {
+      throw KafkaError(.configuration, "grace and the delays of retry topics must not be negative")
+    }
+  }
+}
+
+/// What becomes of a record.
+public enum WorkerEvent: Sendable {
+  case done(RecordDelivery)
+  /// An attempt failed. With a pause, it is tried again after that.
+  case failed(RecordDelivery, HandlerFailure, retriedAfter: Duration?)
+  /// It was written to a retry topic, or to a dead-letter topic.
+  case postponed(RecordDelivery, to: String)
+  case deadLettered(RecordDelivery, HandlerFailure, to: String)
+  /// It could not be written there; that is tried again, and until then its partition waits.
+  case notWritten(RecordDelivery, to: String, KafkaError)
+  /// What is done could not be committed; that is tried again.
+  case notCommitted(KafkaError)
+}
+
+/// What a worker did in all.
+public struct WorkerSummary: Sendable, Hashable {
+  public var done: Int
+  public var failedAttempts: Int
+  public var postponed: Int
+  public var deadLettered: Int
+
+  public init(done: Int = 0, failedAttempts: Int = 0, postponed: Int = 0, deadLettered: Int = 0) {
+    self.done = done
+    self.failedAttempts = failedAttempts
+    self.postponed = postponed
+    self.deadLettered = deadLettered
+  }
+
+  package mutating func count(_ event: WorkerEvent) {
+    switch event {
+    case .done: done += 1
+    case .failed: failedAttempts += 1
+    case .postponed: postponed += 1
+    case .deadLettered: deadLettered += 1
+    case .notWritten, .notCommitted: break
+    }
+  }
+}
