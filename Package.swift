@@ -81,7 +81,7 @@ let package = Package(
       name: "MillraceCLI",
       dependencies: [
         "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
-        "MillraceRecords", "MillraceProtocol", logging, nioCore, nioPosix,
+        "MillraceRecords", "MillraceProtocol", "CMillraceSystem", logging, nioCore, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],

@@ -24,7 +24,7 @@ struct ArchitectureTests {
     "MillraceCLI": [
       "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
       "MillraceRecords",
-      "MillraceProtocol", "NIOCore", "NIOPosix", "Logging", "ArgumentParser", "UnixSignals",
+      "MillraceProtocol", "CMillraceSystem", "NIOCore", "NIOPosix", "Logging", "ArgumentParser", "UnixSignals",
     ],
   ]
   /// Part of the language's distribution, free to use anywhere.

@@ -14,6 +14,21 @@ struct Consume: AsyncParsableCommand {
         millrace consume orders --from 2026-03-01T12:00:00 --partition 0 --count 5
         millrace consume orders --group billing --from beginning
         millrace consume mails --share --group mailers
+
+      With --exec a program handles every record, in order within a partition. Its exit code is the answer: 0 for done, \
+      65 to reject the record at once (EX_DATAERR), 126 and 127 (it cannot be run) end the command without passing the \
+      record; any other code, a signal or a time-out is a failed attempt. The end of what it writes to standard error \
+      goes into the dead letter. An offset is committed when its record is done, or its dead letter is acknowledged.
+
+        millrace consume orders --group billing --exec 'curl -sf --data-binary @- http://localhost/bill' --dead-letters
+        millrace consume orders --group billing --exec ./bill --retries 5 --backoff 200ms --workers 8 --dead-letters=dead
+
+      The program gets the value on standard input, byte for byte, or with --format json the whole record. In its \
+      environment are MILLRACE_TOPIC, MILLRACE_PARTITION, MILLRACE_OFFSET, MILLRACE_TIMESTAMP (milliseconds), \
+      MILLRACE_GROUP, MILLRACE_ATTEMPT (from 1), MILLRACE_KEY (not set for null), MILLRACE_VALUE_IS_NULL=1 for null, \
+      MILLRACE_HEADER_<NAME> (letters in upper case, all but letters and digits as _, the last of those that repeat) \
+      and MILLRACE_HEADERS (all of them as JSON). What has a NUL byte comes in Base64 instead, as MILLRACE_KEY_BASE64 \
+      or MILLRACE_HEADER_<NAME>_BASE64; what is longer than 96 KiB is left out and named in MILLRACE_OMITTED.
       """)
 
   enum Format: String, CaseIterable, ExpressibleByArgument { case value, key, long, json, none }
@@ -42,6 +57,7 @@ struct Consume: AsyncParsableCommand {
   var format = Format.value
   @Option(help: ArgumentHelp("Between key and value with --format key.", valueName: "text")) var keySeparator = "\t"
   @Flag(help: "Only records of committed transactions.") var committed = false
+  @OptionGroup(title: "Handling by a program") var handler: HandlerOptions
   @OptionGroup var connection: ConnectionOptions
 
   /// Where reading begins, from the text of --from.
@@ -72,6 +88,11 @@ struct Consume: AsyncParsableCommand {
     if let count, count < 0 { throw ValidationError("--count \(count): expected a number of records") }
     if partition.contains(where: { $0 < 0 }) { throw ValidationError("partitions are counted from 0") }
     try validateShare()
+    if handler.isUsed {
+      guard group != nil else { throw ValidationError("--exec commits what is done, and needs a --group for that") }
+      if format != .value, format != .json { throw ValidationError("--exec takes --format value or json") }
+      if count != nil { throw ValidationError("--exec has no --count: use --timeout to end when nothing comes") }
+    }
     guard group != nil else { return }
     if !partition.isEmpty {
       throw ValidationError("a group shares out partitions by itself: choose one of --group and --partition")
@@ -86,6 +107,7 @@ struct Consume: AsyncParsableCommand {
   private func validateShare() throws {
     guard share else { return }
     guard group != nil else { throw ValidationError("--share needs a --group") }
+    if handler.isUsed { throw ValidationError("--exec serves consumer groups: leave out --share") }
     if committed {
       throw ValidationError(
         "a share group's isolation is a config of the group: `millrace configs` sets share.isolation.level")
@@ -103,9 +125,10 @@ struct Consume: AsyncParsableCommand {
     if committed { configuration.isolation = .readCommitted }
     let start = start ?? .latest
     if case .earliest = start { configuration.autoOffsetReset = .earliest }
+    let idleTimeout = timeout.flatMap(DurationText.milliseconds).map { Duration.milliseconds($0) }
+    if let command = handler.command { return try await handle(by: command, configuration, idleTimeout) }
     let consuming = Consuming(
-      format: recordFormat, limit: count,
-      idleTimeout: timeout.flatMap(DurationText.milliseconds).map { .milliseconds($0) })
+      format: recordFormat, limit: count, idleTimeout: idleTimeout)
     let outcome = try await consuming.run(configuration) { [topics, partition, group] consumer in
       if group != nil {
         try await consumer.subscribe(to: topics)
@@ -134,6 +157,19 @@ struct Consume: AsyncParsableCommand {
       note("Error: only \(outcome.count) of \(count) records came in time")
       throw SomeFailed()
     }
+  }
+
+  private func handle(
+    by command: String, _ consumer: ConsumerConfiguration, _ idleTimeout: Duration?
+  ) async throws {
+    var worker = WorkerConfiguration(consumer, producer: try connection.properties().producer())
+    worker.policy = handler.policy
+    worker.writesDeadLetters = handler.deadLetters != nil
+    worker.concurrency = handler.workers
+    let program = HandlerProgram(
+      command, timeout: handler.execTimeout, payload: format == .json ? .json : .value, group: group,
+      concurrency: handler.workers)
+    try await HandlerRun(topics: topics, configuration: worker, program: program, idleTimeout: idleTimeout).run()
   }
 
   private var recordFormat: RecordFormat {

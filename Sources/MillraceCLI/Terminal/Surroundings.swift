@@ -19,6 +19,8 @@ enum Surroundings {
   /// The program as it was called, for hints on what to type.
   static var programName: String { CommandLine.arguments.first ?? "millrace" }
 
+  static var processId: Int32 { getpid() }
+
   static var hostName: String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
@@ -34,6 +36,17 @@ enum Surroundings {
       if pair.hasPrefix(prefix), let equals = pair.firstIndex(of: "=") {
         variables[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
       }
+      entry += 1
+    }
+    return variables
+  }
+
+  /// All of the environment, `NAME=value` each.
+  static func environment() -> [[UInt8]] {
+    var variables: [[UInt8]] = []
+    var entry: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = environ
+    while let text = entry.pointee {
+      variables.append(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
       entry += 1
     }
     return variables
