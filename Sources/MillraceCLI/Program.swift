@@ -11,7 +11,7 @@ struct Program: AsyncParsableCommand {
     version: "millrace \(Version.current)",
     groupedSubcommands: [
       CommandGroup(name: "The broker", subcommands: [Serve.self, Storage.self, LogFiles.self]),
-      CommandGroup(name: "Records", subcommands: [Produce.self, Consume.self, Bench.self]),
+      CommandGroup(name: "Records", subcommands: [Produce.self, Consume.self, DeadLetters.self, Bench.self]),
       CommandGroup(name: "Topics", subcommands: [Topics.self, GetOffsets.self, DeleteRecords.self]),
       CommandGroup(
         name: "Groups, transactions and configs", subcommands: [Groups.self, Transactions.self, Configs.self]),

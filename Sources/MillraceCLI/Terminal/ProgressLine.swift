@@ -7,7 +7,10 @@ final class ProgressLine: Sendable {
   /// Redrawing more often than this helps nobody.
   private static let intervalMs: Int64 = 200
 
-  init() { isShown = Output.error.isTerminal && !Output.standard.isTerminal }
+  /// - Parameter besideOutput: also when the output goes to the terminal, which it does at the end only.
+  init(besideOutput: Bool = false) {
+    isShown = Output.error.isTerminal && (besideOutput || !Output.standard.isTerminal)
+  }
 
   func update(_ text: @autoclosure () -> String) {
     guard isShown else { return }

@@ -5,11 +5,13 @@ import MillraceProtocol
 extension Admin {
   /// The offsets that a group has committed.
   ///
-  /// - Parameter partitions: nil for all that have one.
+  /// - Parameters:
+  ///   - partitions: nil for all that have one.
+  ///   - requireStable: wait for transactions that may yet commit some. Otherwise it is what was committed before.
   public func groupOffsets(
-    _ group: String, partitions: [TopicPartition]? = nil
+    _ group: String, partitions: [TopicPartition]? = nil, requireStable: Bool = true
   ) async throws(KafkaError) -> [TopicPartition: OffsetAndMetadata] {
-    try await cluster.committedOffsets(of: group, partitions)
+    try await cluster.committedOffsets(of: group, partitions, requireStable: requireStable)
   }
 
   /// Sets committed offsets of a group that has no members.

@@ -9,9 +9,10 @@ extension Cluster {
 
   /// - Parameters:
   ///   - partitions: nil for all that have a committed offset.
+  ///   - requireStable: wait for transactions that may yet commit some (KIP-447).
   ///   - member: who asks, when that is a member of a group of the consumer protocol; nil otherwise.
   func committedOffsets(
-    of group: String, _ partitions: [TopicPartition]?,
+    of group: String, _ partitions: [TopicPartition]?, requireStable: Bool = true,
     as member: @escaping @Sendable () -> GroupIdentity? = { nil }
   ) async throws(KafkaError) -> [TopicPartition: OffsetAndMetadata] {
     let wanted = partitions?.groupedByTopic()
@@ -24,10 +25,10 @@ extension Cluster {
               groupId: group, memberId: member?.memberId, memberEpoch: member?.generation ?? -1,
               topics: wanted?.map { .init(name: $0.topic, partitionIndexes: $0.partitions) })
           ],
-          requireStable: true)
+          requireStable: requireStable)
         : OffsetFetchRequest(
           groupId: group, topics: wanted?.map { .init(name: $0.topic, partitionIndexes: $0.partitions) },
-          requireStable: version >= 7)
+          requireStable: requireStable && version >= 7)
     } failure: {
       Self.failure(in: $0, group)
     }

@@ -1,0 +1,475 @@
+"""Dead letters with other people's clients: records that handlers refuse, letters as Spring, Connect and Streams write
+them, redrives that are killed."""
+
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME
+from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, ResourceType, AlterConfigOpType
+from kafka import KafkaProducer
+
+from broker import binary
+
+TIMESTAMP = 1_700_000_000_000
+
+
+@pytest.fixture(scope="module")
+def broker(shared_broker):
+    return shared_broker
+
+
+@pytest.fixture
+def run(broker):
+    def run(*arguments, check=True):
+        return broker.cli(*arguments, "--bootstrap-server", broker.bootstrap, check=check)
+    return run
+
+
+def create(run, *topics, partitions=2, **configs):
+    for topic in topics:
+        settings = [word for key, value in configs.items() for word in ("--config", f"{key.replace('_', '.')}={value}")]
+        run("topics", "create", topic, "--partitions", partitions, *settings)
+
+
+def read(broker, topic, timeout=30):
+    """All committed records of a topic, by partition and offset."""
+    consumer = Consumer({
+        "bootstrap.servers": broker.bootstrap, "group.id": "unused", "enable.auto.commit": False,
+        "isolation.level": "read_committed", "enable.partition.eof": True, "fetch.wait.max.ms": 50,
+        "message.max.bytes": 20_000_000})
+    partitions = list(consumer.list_topics(topic, 10).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+    messages, ended, deadline = [], set(), time.monotonic() + timeout
+    while len(ended) < len(partitions):
+        assert time.monotonic() < deadline, f"{topic} has no end"
+        for message in consumer.consume(1000, 0.2):
+            if message.error() is None:
+                messages.append(message)
+            else:
+                assert message.error().name() == "_PARTITION_EOF", message.error()
+                ended.add(message.partition())
+    consumer.close()
+    return sorted(messages, key=lambda m: (m.partition(), m.offset()))
+
+
+def content(message, without=("__dlq.",)):
+    """What must not change, whatever is done to a record."""
+    headers = [(k, v) for k, v in message.headers() or [] if not k.startswith(without)]
+    return message.key(), message.value(), message.timestamp(), headers
+
+
+def header(message, name):
+    values = [value for key, value in message.headers() or [] if key == name]
+    return values[-1] if values else None
+
+
+class Handler:
+    """`millrace consume --exec` in the background."""
+
+    def __init__(self, broker, topic, command, *options, group=None):
+        self.errors = []
+        self.process = subprocess.Popen(
+            [binary(), "consume", topic, "--group", group or f"g-{topic}", "--from", "beginning", "--exec", command,
+             "--backoff", "10ms", *map(str, options), "--bootstrap-server", broker.bootstrap],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def stop(self, timeout=60):
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def wait(self, timeout=60):
+        try:
+            output, errors = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            output, errors = self.process.communicate()
+            raise AssertionError(f"it did not end:\n{output}\n{errors}")
+        self.output, self.errors = output, errors
+        return self.process.returncode
+
+
+def handle(broker, topic, command, *options, idle="2s", **more):
+    """Runs a handler until nothing comes any more."""
+    handler = Handler(broker, topic, command, "--timeout", idle, *options, **more)
+    status = handler.wait(180)
+    return status, handler.output, handler.errors
+
+
+def committed(run, group, topic):
+    rows = [line.split() for line in run("groups", "describe", group).stdout.splitlines()]
+    return {int(row[2]): int(row[3]) for row in rows if row[1:2] == [topic] and row[3] != "-"}
+
+
+AWKWARD = [
+    # key, value, headers
+    (b"k", b"plain", [("a", b"1")]),
+    (None, b"no key", []),
+    (b"", b"empty key", []),
+    (b"k", None, [("tombstone", b"yes")]),
+    (b"k", b"", []),
+    (b"\x00\xff\xfe", bytes(range(256)), [("h", b"1"), ("h", None), ("h", b"2"), ("", b""), ("bin", b"\x00\x01\xff")]),
+    (b"big", os.urandom(1 << 20), [("x", b"y")]),
+]
+
+
+def test_awkward_records_are_dead_lettered_and_redriven_byte_for_byte(broker, run, topic):
+    create(run, topic, **{"max_message_bytes": 2_000_000})
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "message.max.bytes": 2_000_000})
+    for number, (key, value, headers) in enumerate(AWKWARD):
+        producer.produce(topic, value, key, partition=number % 2, timestamp=TIMESTAMP + number, headers=headers)
+    assert producer.flush(30) == 0
+    sent = sorted(map(repr, map(content, read(broker, topic))))
+    assert len(sent) == len(AWKWARD)
+
+    status, _, errors = handle(broker, topic, "cat >/dev/null; echo cannot >&2; exit 1", "--retries", 1, "--dead-letters",
+                               "--workers", 2)
+    assert status == 0, errors
+    letters = read(broker, f"{topic}-dlt")
+    assert sorted(map(repr, map(content, letters))) == sent
+    for letter in letters:
+        assert header(letter, "__dlq.errors.topic") == topic.encode()
+        assert header(letter, "__dlq.errors.partition") == str(letter.partition()).encode()
+        assert header(letter, "__dlq.errors.group") == f"g-{topic}".encode()
+        assert header(letter, "__dlq.errors.attempts") == b"2"
+        assert header(letter, "__dlq.errors.exception.class") == b"exit-1"
+        assert header(letter, "__dlq.errors.exception.message") == b"cannot"
+        assert header(letter, "__dlq.errors.message") == b"Offset delivery count exceeded the threshold."
+    assert sum(committed(run, f"g-{topic}", topic).values()) == len(AWKWARD)
+
+    create(run, f"{topic}-back", **{"max_message_bytes": 2_000_000})
+    outcome = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--to", f"{topic}-back", "--json").stdout)
+    assert outcome["redriven"] == len(AWKWARD) and outcome["complete"]
+    back = read(broker, f"{topic}-back")
+    assert sorted(map(repr, map(content, back))) == sent
+    assert all(header(m, "__dlq.replays") == b"1" and header(m, "__dlq.errors.topic") is None for m in back)
+
+
+def test_a_handler_is_told_everything(broker, run, topic, tmp_path):
+    create(run, topic, partitions=1)
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    producer.send(topic, b"some\x00value", key=b"k 1", headers=[("trace-id", b"7")], timestamp_ms=TIMESTAMP)
+    producer.send(topic, None, key=b"\x00")
+    producer.flush()
+    told = tmp_path / "told"
+    status, output, errors = handle(
+        broker, topic, f'cat >{tmp_path}/value.$MILLRACE_OFFSET; env | grep ^MILLRACE_ >{told}.$MILLRACE_OFFSET; echo done')
+    assert status == 0 and output == "done\ndone\n", errors
+    assert (tmp_path / "value.0").read_bytes() == b"some\x00value"
+    assert (tmp_path / "value.1").read_bytes() == b""
+    variables = dict(line.split("=", 1) for line in (tmp_path / "told.0").read_text().splitlines())
+    expected = {
+        "MILLRACE_TOPIC": topic, "MILLRACE_PARTITION": "0", "MILLRACE_OFFSET": "0", "MILLRACE_KEY": "k 1",
+        "MILLRACE_TIMESTAMP": str(TIMESTAMP), "MILLRACE_ATTEMPT": "1", "MILLRACE_GROUP": f"g-{topic}",
+        "MILLRACE_HEADER_TRACE_ID": "7", "MILLRACE_HEADERS": '[{"name":"trace-id","value":"7"}]'}
+    assert expected.items() <= variables.items() and "MILLRACE_VALUE_IS_NULL" not in variables
+    variables = dict(line.split("=", 1) for line in (tmp_path / "told.1").read_text().splitlines())
+    assert variables["MILLRACE_VALUE_IS_NULL"] == "1" and variables["MILLRACE_KEY_BASE64"] == "AA=="
+    assert "MILLRACE_KEY" not in variables
+
+
+def test_poison_is_dead_lettered_and_the_rest_goes_on_in_order(broker, run, topic, tmp_path):
+    create(run, topic, partitions=3)
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for number in range(150):
+        producer.produce(topic, str(number), partition=number % 3)
+    assert producer.flush(30) == 0
+    log = tmp_path / "log"
+    command = (f'read -r n; case $n in *7) echo "no $n" >&2; exit 1;; *9) exit 65;; *3) kill -9 $$;; esac; '
+               f'echo $MILLRACE_PARTITION $n >>{log}')
+    status, _, errors = handle(broker, topic, command, "--retries", 1, "--workers", 3, "--dead-letters=dead-" + topic)
+    assert status == 0, errors
+    done = [tuple(map(int, line.split())) for line in log.read_text().splitlines()]
+    for partition in range(3):
+        numbers = [number for p, number in done if p == partition]
+        assert numbers == [n for n in range(150) if n % 3 == partition and n % 10 not in (3, 7, 9)]
+    classes = {}
+    for letter in read(broker, "dead-" + topic):
+        classes.setdefault(header(letter, "__dlq.errors.exception.class"), set()).add(int(letter.value()))
+    assert classes == {kind: {n for n in range(150) if n % 10 == digit}
+                       for kind, digit in ((b"exit-1", 7), (b"exit-65", 9), (b"signal-9", 3))}
+    assert committed(run, f"g-{topic}", topic) == {0: 50, 1: 50, 2: 50}
+
+
+def test_a_handler_that_cannot_be_run_dead_letters_nothing(broker, run, topic):
+    create(run, topic, partitions=1)
+    run("produce", topic, "--partition", 0, "--key", "x", "/etc/hostname")
+    status, _, errors = handle(broker, topic, "no-such-program-anywhere", "--dead-letters")
+    assert status == 1 and "not found" in errors, errors
+    assert f"{topic}-dlt" not in run("topics", "list").stdout.split()
+    assert committed(run, f"g-{topic}", topic).get(0, 0) == 0
+    status, _, errors = handle(broker, topic, "exit 1", "--retries", 0)
+    assert status == 1 and "--dead-letters" in errors, errors
+    assert committed(run, f"g-{topic}", topic).get(0, 0) == 0
+
+
+def test_a_slow_handler_is_ended_and_a_signal_gives_the_record_back(broker, run, topic, tmp_path):
+    create(run, topic, partitions=1)
+    run("produce", topic, "--partition", 0, "/etc/hostname")
+    status, _, errors = handle(broker, topic, "sleep 60", "--exec-timeout", "200ms", "--retries", 0, "--dead-letters")
+    assert status == 0, errors
+    assert header(read(broker, f"{topic}-dlt")[0], "__dlq.errors.exception.class") == b"timeout"
+
+    run("produce", topic, "--partition", 0, "/etc/hostname")
+    begun = tmp_path / "begun"
+    handler = Handler(broker, topic, f"touch {begun}; sleep 2; echo done")
+    deadline = time.monotonic() + 30
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert handler.stop() == 0, handler.errors
+    assert handler.output == "done\n", "it may come to its end"
+    assert committed(run, f"g-{topic}", topic) == {0: 2}
+
+
+def test_retry_topics_delay_and_the_letter_names_the_first_place(broker, run, topic, tmp_path):
+    create(run, topic, partitions=1)
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for value in ("good", "bad", "good"):
+        producer.produce(topic, value, timestamp=TIMESTAMP)
+    assert producer.flush(30) == 0
+    log = tmp_path / "log"
+    command = f'read -r v; echo $v $MILLRACE_TOPIC $MILLRACE_OFFSET $MILLRACE_ATTEMPT $(date +%s%3N) >>{log}; test $v = good'
+    status, _, errors = handle(broker, topic, command, "--retries", 0, "--retry-after", "1s", "--retry-after", "2s",
+                               "--dead-letters", idle="5s")
+    assert status == 0, errors
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert [line[:4] for line in lines] == [
+        ["good", topic, "0", "1"], ["bad", topic, "1", "1"], ["good", topic, "2", "1"],
+        ["bad", topic, "1", "2"], ["bad", topic, "1", "3"]]
+    times = [int(line[4]) for line in lines if line[0] == "bad"]
+    assert 1000 <= times[1] - times[0] < 4000 and 2000 <= times[2] - times[1] < 5000
+    [letter] = read(broker, f"{topic}-dlt")
+    assert letter.timestamp() == (TIMESTAMP_CREATE_TIME, TIMESTAMP)
+    assert header(letter, "__dlq.errors.offset") == b"1" and header(letter, "__dlq.errors.attempts") == b"3"
+    assert header(letter, "__dlq.errors.topic") == topic.encode()
+    assert not any(key.startswith("__dlq.retry.") for key, _ in letter.headers())
+
+
+def alter(broker, topic, name, value):
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[
+        ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)])
+    for future in AdminClient({"bootstrap.servers": broker.bootstrap}).incremental_alter_configs([resource]).values():
+        future.result(30)
+
+
+def test_a_dead_letter_topic_that_is_too_small_or_deleted_loses_nothing(broker, run, topic):
+    create(run, topic, partitions=1)
+    create(run, f"{topic}-dlt", partitions=1, **{"max_message_bytes": 500})
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    producer.produce(topic, b"x" * 2000, partition=0)
+    producer.produce(topic, b"small", partition=0)
+    assert producer.flush(30) == 0
+    handler = Handler(broker, topic, "exit 1", "--retries", 0, "--dead-letters")
+    line = ""
+    while "tried again" not in line:
+        line = handler.process.stderr.readline()
+        assert line, "it ended"
+    assert "MESSAGE_TOO_LARGE" in line and f"{topic}-dlt" in line
+    time.sleep(1.5)
+    assert committed(run, f"g-{topic}", topic).get(0, 0) == 0, "the record is not passed"
+    run("topics", "delete", f"{topic}-dlt")
+    deadline = time.monotonic() + 60
+    while committed(run, f"g-{topic}", topic).get(0, 0) < 2:
+        assert time.monotonic() < deadline, "it does not heal"
+        time.sleep(0.2)
+    assert handler.stop() == 0, handler.errors
+    assert [letter.value() for letter in read(broker, f"{topic}-dlt")] == [b"x" * 2000, b"small"]
+
+
+def spring(topic, number):
+    return [
+        ("kafka_dlt-original-topic", topic.encode()), ("kafka_dlt-original-partition", struct.pack(">i", 1)),
+        ("kafka_dlt-original-offset", struct.pack(">q", number)),
+        ("kafka_dlt-original-timestamp", struct.pack(">q", TIMESTAMP + number)),
+        ("kafka_dlt-original-timestamp-type", b"CreateTime"), ("kafka_dlt-original-consumer-group", b"billing"),
+        ("kafka_dlt-exception-fqcn", b"java.lang.IllegalStateException"),
+        ("kafka_dlt-exception-message", b"bank is closed"), ("kafka_dlt-exception-stacktrace", b"at Bank.open"),
+    ]
+
+
+def connect(topic, number):
+    names = {"topic": topic, "partition": 1, "offset": number, "connector.name": "billing", "task.id": 0,
+             "stage": "VALUE_CONVERTER", "class.name": "Converter", "exception.class.name": "DataException",
+             "exception.message": "bank is closed", "exception.stacktrace": "at Bank.open"}
+    return [(f"__connect.errors.{name}", str(value).encode()) for name, value in names.items()]
+
+
+def streams(topic, number):
+    names = {"topic": topic, "partition": 1, "offset": number, "exception": "StreamsException",
+             "message": "bank is closed", "stacktrace": "at Bank.open"}
+    return [(f"__streams.errors.{name}", str(value).encode()) for name, value in names.items()]
+
+
+@pytest.mark.parametrize("dialect", [spring, connect, streams])
+def test_letters_of_others_are_understood(broker, run, topic, dialect):
+    name = dialect.__name__
+    create(run, topic, f"{topic}.DLT")
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for number in range(20):
+        producer.produce(f"{topic}.DLT", f"v{number}", f"k{number}", timestamp=TIMESTAMP + number, partition=0,
+                         headers=[("own", b"1"), *dialect(topic, number), ("own", b"2")])
+    assert producer.flush(30) == 0
+
+    listed = [json.loads(line) for line in run("dlq", "list", "--json").stdout.splitlines()]
+    [found] = [line for line in listed if line["topic"] == f"{topic}.DLT"]
+    assert found["letters"] == 20 and found["oldest"] == TIMESTAMP and found["notRedriven"] == 20
+    letters = [json.loads(line) for line in run(
+        "dlq", "list", f"{topic}.DLT", "--json", "--error-message", "bank is", "--source-topic", topic).stdout.splitlines()]
+    assert [letter["letter"]["offset"] for letter in letters] == list(range(20))
+    assert all(letter["letter"]["dialect"] == name and letter["letter"]["partition"] == 1 for letter in letters)
+    shown = run("dlq", "show", f"{topic}.DLT", "0:7").stdout
+    for text in (f"{topic}-1@7", "bank is closed", "at Bank.open", "v7", "Header own: 2"):
+        assert text in shown, shown
+    assert run("dlq", "show", f"{topic}.DLT", "0:7", "--payload", "raw").stdout == "v7"
+    assert "76 37" in run("dlq", "show", f"{topic}.DLT", "0:7", "--payload", "hex").stdout
+    assert run("dlq", "show", f"{topic}.DLT", "0:99", check=False).returncode == 1
+
+    outcome = json.loads(run("dlq", "redrive", f"{topic}.DLT", "--json", "--key", "k3", "--key", "k4").stdout)
+    assert outcome["redriven"] == 2 and outcome["filtered"] == 18 and outcome["targets"] == {topic: 2}
+    run("dlq", "redrive", f"{topic}.DLT", "--from-beginning", "--offsets", "5-19")
+    back = read(broker, topic)
+    assert sorted(m.value() for m in back) == sorted(f"v{n}".encode() for n in range(3, 20))
+    for message in back:
+        number = int(message.value()[1:])
+        assert message.timestamp() == (TIMESTAMP_CREATE_TIME, TIMESTAMP + number)
+        own = [(k, v) for k, v in message.headers() if not k.startswith("__dlq.")]
+        assert own == [("own", b"1"), ("own", b"2")], "none of the letter's headers"
+
+
+def letters(broker, topic, count, replays=0):
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 200_000})
+    for number in range(count):
+        headers = [("__dlq.errors.topic", topic.encode()), ("__dlq.errors.partition", b"0"),
+                   ("__dlq.errors.offset", str(number).encode())]
+        if replays:
+            headers.append(("__dlq.replays", str(replays).encode()))
+        producer.produce(f"{topic}-dlt", str(number), f"k{number}", headers=headers, partition=number % 4)
+        if number % 10_000 == 0:
+            producer.flush(30)
+    assert producer.flush(60) == 0
+
+
+def test_a_dry_run_changes_nothing(broker, run, topic):
+    create(run, topic, f"{topic}-dlt", partitions=4)
+    letters(broker, topic, 100)
+
+    def state():
+        return (run("topics", "list", "--all").stdout, run("groups", "list").stdout, run("transactions", "list").stdout,
+                run("get-offsets", topic, f"{topic}-dlt").stdout)
+
+    run("groups", "describe", f"millrace.redrive.{topic}-dlt", check=False)
+    before = state()
+    plan = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--dry-run", "--json", "--offsets", "0-9").stdout)
+    assert plan["redriven"] == 40 and plan["filtered"] == 60 and plan["dryRun"]
+    assert state() == before
+    assert read(broker, topic) == []
+
+
+def test_the_loop_guard_stops_what_fails_again(broker, run, topic):
+    create(run, topic, f"{topic}-dlt", partitions=1)
+    run("produce", topic, "--partition", 0, "/etc/hostname")
+    counts = []
+    for _ in range(4):
+        status, _, errors = handle(broker, topic, "exit 1", "--retries", 0, "--dead-letters", idle="1500ms")
+        assert status == 0, errors
+        outcome = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--max-replays", 2, "--json").stdout)
+        counts.append((outcome["redriven"], outcome["replayedTooOften"]))
+    assert counts == [(1, 0), (1, 0), (0, 1), (0, 0)]
+    assert [header(letter, "__dlq.replays") for letter in read(broker, f"{topic}-dlt")] == [None, b"1", b"2"]
+
+
+def start_redrive(broker, topic, *options):
+    return subprocess.Popen(
+        [binary(), "dlq", "redrive", topic, "--json", *map(str, options), "--bootstrap-server", broker.bootstrap],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def passed(run, topic):
+    return json.loads(run("dlq", "status", topic, "--json").stdout)["passed"]
+
+
+def test_a_redrive_killed_twice_delivers_each_letter_once(broker, run, topic, full, seed):
+    count, rate = (50_000, 10_000) if full else (2_000, 500)
+    chance = random.Random(seed)
+    create(run, topic, f"{topic}-dlt", partitions=4)
+    letters(broker, topic, count)
+    for share in (0.2, 0.5):
+        process = start_redrive(broker, f"{topic}-dlt", "--rate", rate)
+        deadline = time.monotonic() + 60
+        while passed(run, f"{topic}-dlt") < count * share:
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(chance.random() * 0.2)
+        process.kill()
+        process.communicate()
+        assert 0 < passed(run, f"{topic}-dlt") < count
+    began = time.monotonic()
+    process = start_redrive(broker, f"{topic}-dlt", "--rate", rate)
+    output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    print(f"last part: {json.loads(output)['redriven']} letters in {time.monotonic() - began:.1f} s")
+    values = sorted(int(message.value()) for message in read(broker, topic, timeout=120))
+    assert values == list(range(count)), "each exactly once"
+    status = json.loads(run("dlq", "status", f"{topic}-dlt", "--json").stdout)
+    assert status["left"] == 0 and not status["running"]
+
+
+def test_one_redrive_at_a_time_and_cancel(broker, run, topic):
+    create(run, topic, f"{topic}-dlt", partitions=4)
+    letters(broker, topic, 400)
+    first = start_redrive(broker, f"{topic}-dlt", "--rate", 20)
+    deadline = time.monotonic() + 60
+    while passed(run, f"{topic}-dlt") == 0:
+        assert first.poll() is None and time.monotonic() < deadline
+    second = start_redrive(broker, f"{topic}-dlt")
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 1 and "millrace-redrive-" in errors and str(first.pid) in errors, errors
+    status = json.loads(run("dlq", "status", f"{topic}-dlt", "--json").stdout)
+    assert status["running"] and str(first.pid) in status["members"][0]["clientId"]
+    assert str(first.pid) in run("dlq", "cancel", f"{topic}-dlt").stdout
+    output, errors = first.communicate(timeout=60)
+    assert first.returncode == 1 and "cancelled" in errors, errors
+    assert not json.loads(output)["complete"]
+    assert run("dlq", "cancel", f"{topic}-dlt", check=False).returncode == 1
+    run("dlq", "redrive", f"{topic}-dlt")
+    assert sorted(int(m.value()) for m in read(broker, topic)) == list(range(400))
+
+
+def test_an_interrupted_redrive_says_so(broker, run, topic):
+    create(run, topic, f"{topic}-dlt", partitions=4)
+    letters(broker, topic, 100)
+    process = start_redrive(broker, f"{topic}-dlt", "--rate", 10)
+    deadline = time.monotonic() + 60
+    while passed(run, f"{topic}-dlt") == 0:
+        assert process.poll() is None and time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Begin it again" in errors, errors
+    done = json.loads(output)
+    assert not done["complete"] and 0 < done["redriven"] < 100
+    # Without a wait: it has left its group.
+    began = time.monotonic()
+    rest = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--json").stdout)
+    assert rest["redriven"] == 100 - done["redriven"] and time.monotonic() - began < 5
+
+
+def test_purge(broker, run, topic):
+    create(run, topic, f"{topic}-dlt", partitions=4)
+    letters(broker, topic, 100)
+    assert run("dlq", "purge", f"{topic}-dlt", "--all", check=False).returncode == 1, "nobody can be asked"
+    run("dlq", "redrive", f"{topic}-dlt", "--offsets", "0-4")
+    run("dlq", "purge", f"{topic}-dlt", "--before-offset", "1:10", "--yes")
+    assert len(read(broker, f"{topic}-dlt")) == 90
+    run("dlq", "purge", f"{topic}-dlt", "--before", "2001-01-01", "--yes")
+    assert len(read(broker, f"{topic}-dlt")) == 90
+    run("dlq", "purge", f"{topic}-dlt", "--redriven", "--yes")
+    assert read(broker, f"{topic}-dlt") == []
+    letters(broker, topic, 8)
+    run("dlq", "purge", f"{topic}-dlt", "--all", "--yes")
+    assert read(broker, f"{topic}-dlt") == []
+    assert "nothing" in run("dlq", "purge", f"{topic}-dlt", "--all", "--yes").stderr
