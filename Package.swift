@@ -23,6 +23,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
   ],
   targets: [
     // 0: messages as version-free values, their codecs, headers, framing.
@@ -81,9 +82,10 @@ let package = Package(
       name: "MillraceCLI",
       dependencies: [
         "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
-        "MillraceRecords", "MillraceProtocol", "CMillraceSystem", logging, nioCore, nioPosix,
+        "MillraceRecords", "MillraceProtocol", logging, nioCore, nioPosix,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict),
 

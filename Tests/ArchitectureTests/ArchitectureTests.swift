@@ -24,7 +24,7 @@ struct ArchitectureTests {
     "MillraceCLI": [
       "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
       "MillraceRecords",
-      "MillraceProtocol", "CMillraceSystem", "NIOCore", "NIOPosix", "Logging", "ArgumentParser", "UnixSignals",
+      "MillraceProtocol", "NIOCore", "NIOPosix", "Logging", "ArgumentParser", "UnixSignals", "Subprocess",
     ],
   ]
   /// Part of the language's distribution, free to use anywhere.

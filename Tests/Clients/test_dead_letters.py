@@ -3,15 +3,16 @@ them, redrives that are killed."""
 
 import json
 import os
+import pathlib
 import random
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME
-from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, ResourceType, AlterConfigOpType
 from kafka import KafkaProducer
 
 from broker import binary
@@ -69,41 +70,81 @@ def header(message, name):
     return values[-1] if values else None
 
 
+def wait_until(condition, timeout=120, what="it does not come about"):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
 class Handler:
     """`millrace consume --exec` in the background."""
 
     def __init__(self, broker, topic, command, *options, group=None):
-        self.errors = []
+        self.broker, self.topic, self.group = broker, topic, group or f"g-{topic}"
+        # Files, so that it never waits for somebody to read.
+        self.files = [tempfile.NamedTemporaryFile("a") for _ in range(2)]
         self.process = subprocess.Popen(
-            [binary(), "consume", topic, "--group", group or f"g-{topic}", "--from", "beginning", "--exec", command,
-             "--backoff", "10ms", *map(str, options), "--bootstrap-server", broker.bootstrap],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            [binary(), "consume", topic, "--group", self.group, "--from", "beginning", "--exec", command, *map(str, options),
+             "--bootstrap-server", broker.bootstrap], stdout=self.files[0], stderr=self.files[1])
 
-    def stop(self, timeout=60):
+    @property
+    def output(self):
+        return pathlib.Path(self.files[0].name).read_text()
+
+    @property
+    def errors(self):
+        return pathlib.Path(self.files[1].name).read_text()
+
+    def until(self, condition, timeout=120):
+        def check():
+            assert self.process.poll() is None, f"it ended:\n{self.errors}"
+            return condition()
+        wait_until(check, timeout, what=f"it does not get there:\n{self.output}\n{self.errors}")
+        return self
+
+    def until_all_is_done(self, timeout=120):
+        """Until everything in the topic is committed."""
+        return self.until(lambda: lag(self.broker, self.group, self.topic) == 0, timeout)
+
+    def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.wait(timeout)
+        return self.wait()
 
     def wait(self, timeout=60):
         try:
-            output, errors = self.process.communicate(timeout=timeout)
+            return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            output, errors = self.process.communicate()
-            raise AssertionError(f"it did not end:\n{output}\n{errors}")
-        self.output, self.errors = output, errors
-        return self.process.returncode
+            raise AssertionError(f"it did not end:\n{self.output}\n{self.errors}")
 
 
-def handle(broker, topic, command, *options, idle="2s", **more):
-    """Runs a handler until nothing comes any more."""
-    handler = Handler(broker, topic, command, "--timeout", idle, *options, **more)
-    status = handler.wait(180)
-    return status, handler.output, handler.errors
+def handle(broker, topic, command, *options):
+    """Runs a handler until everything is done."""
+    handler = Handler(broker, topic, command, *options)
+    try:
+        handler.until_all_is_done()
+    finally:
+        status = handler.stop()
+    assert status == 0, handler.errors
+    return handler
 
 
-def committed(run, group, topic):
-    rows = [line.split() for line in run("groups", "describe", group).stdout.splitlines()]
-    return {int(row[2]): int(row[3]) for row in rows if row[1:2] == [topic] and row[3] != "-"}
+def committed(broker, group, topic):
+    """The group's offsets in a topic, by partition."""
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
+    partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
+    offsets = {p.partition: p.offset for p in consumer.committed(partitions, 10) if p.offset >= 0}
+    consumer.close()
+    return offsets
+
+
+def lag(broker, group, topic):
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
+    partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
+    left = sum(consumer.get_watermark_offsets(p, 10)[1] - max(0, p.offset) for p in consumer.committed(partitions, 10))
+    consumer.close()
+    return left
 
 
 AWKWARD = [
@@ -127,9 +168,8 @@ def test_awkward_records_are_dead_lettered_and_redriven_byte_for_byte(broker, ru
     sent = sorted(map(repr, map(content, read(broker, topic))))
     assert len(sent) == len(AWKWARD)
 
-    status, _, errors = handle(broker, topic, "cat >/dev/null; echo cannot >&2; exit 1", "--retries", 1, "--dead-letters",
-                               "--workers", 2)
-    assert status == 0, errors
+    handle(broker, topic, "cat >/dev/null; echo cannot >&2; exit 1", "--retries", 1, "--backoff", "10ms",
+           "--dead-letters", "--workers", 2)
     letters = read(broker, f"{topic}-dlt")
     assert sorted(map(repr, map(content, letters))) == sent
     for letter in letters:
@@ -140,7 +180,6 @@ def test_awkward_records_are_dead_lettered_and_redriven_byte_for_byte(broker, ru
         assert header(letter, "__dlq.errors.exception.class") == b"exit-1"
         assert header(letter, "__dlq.errors.exception.message") == b"cannot"
         assert header(letter, "__dlq.errors.message") == b"Offset delivery count exceeded the threshold."
-    assert sum(committed(run, f"g-{topic}", topic).values()) == len(AWKWARD)
 
     create(run, f"{topic}-back", **{"max_message_bytes": 2_000_000})
     outcome = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--to", f"{topic}-back", "--json").stdout)
@@ -157,9 +196,9 @@ def test_a_handler_is_told_everything(broker, run, topic, tmp_path):
     producer.send(topic, None, key=b"\x00")
     producer.flush()
     told = tmp_path / "told"
-    status, output, errors = handle(
-        broker, topic, f'cat >{tmp_path}/value.$MILLRACE_OFFSET; env | grep ^MILLRACE_ >{told}.$MILLRACE_OFFSET; echo done')
-    assert status == 0 and output == "done\ndone\n", errors
+    command = f'cat >{tmp_path}/value.$MILLRACE_OFFSET; env | grep ^MILLRACE_ >{told}.$MILLRACE_OFFSET; echo done'
+    handler = handle(broker, topic, command)
+    assert handler.output == "done\ndone\n", handler.errors
     assert (tmp_path / "value.0").read_bytes() == b"some\x00value"
     assert (tmp_path / "value.1").read_bytes() == b""
     variables = dict(line.split("=", 1) for line in (tmp_path / "told.0").read_text().splitlines())
@@ -171,6 +210,8 @@ def test_a_handler_is_told_everything(broker, run, topic, tmp_path):
     variables = dict(line.split("=", 1) for line in (tmp_path / "told.1").read_text().splitlines())
     assert variables["MILLRACE_VALUE_IS_NULL"] == "1" and variables["MILLRACE_KEY_BASE64"] == "AA=="
     assert "MILLRACE_KEY" not in variables
+    idle = Handler(broker, topic, command, "--timeout", "500ms")
+    assert idle.wait() == 0 and idle.output == "", "nothing came for so long"
 
 
 def test_poison_is_dead_lettered_and_the_rest_goes_on_in_order(broker, run, topic, tmp_path):
@@ -182,8 +223,7 @@ def test_poison_is_dead_lettered_and_the_rest_goes_on_in_order(broker, run, topi
     log = tmp_path / "log"
     command = (f'read -r n; case $n in *7) echo "no $n" >&2; exit 1;; *9) exit 65;; *3) kill -9 $$;; esac; '
                f'echo $MILLRACE_PARTITION $n >>{log}')
-    status, _, errors = handle(broker, topic, command, "--retries", 1, "--workers", 3, "--dead-letters=dead-" + topic)
-    assert status == 0, errors
+    handle(broker, topic, command, "--retries", 1, "--backoff", "10ms", "--workers", 3, "--dead-letters=dead-" + topic)
     done = [tuple(map(int, line.split())) for line in log.read_text().splitlines()]
     for partition in range(3):
         numbers = [number for p, number in done if p == partition]
@@ -193,38 +233,37 @@ def test_poison_is_dead_lettered_and_the_rest_goes_on_in_order(broker, run, topi
         classes.setdefault(header(letter, "__dlq.errors.exception.class"), set()).add(int(letter.value()))
     assert classes == {kind: {n for n in range(150) if n % 10 == digit}
                        for kind, digit in ((b"exit-1", 7), (b"exit-65", 9), (b"signal-9", 3))}
-    assert committed(run, f"g-{topic}", topic) == {0: 50, 1: 50, 2: 50}
+    assert committed(broker, f"g-{topic}", topic) == {0: 50, 1: 50, 2: 50}
 
 
 def test_a_handler_that_cannot_be_run_dead_letters_nothing(broker, run, topic):
     create(run, topic, partitions=1)
     run("produce", topic, "--partition", 0, "--key", "x", "/etc/hostname")
-    status, _, errors = handle(broker, topic, "no-such-program-anywhere", "--dead-letters")
-    assert status == 1 and "not found" in errors, errors
+    handler = Handler(broker, topic, "no-such-program-anywhere", "--dead-letters")
+    assert handler.wait() == 1 and "not found" in handler.errors, handler.errors
     assert f"{topic}-dlt" not in run("topics", "list").stdout.split()
-    assert committed(run, f"g-{topic}", topic).get(0, 0) == 0
-    status, _, errors = handle(broker, topic, "exit 1", "--retries", 0)
-    assert status == 1 and "--dead-letters" in errors, errors
-    assert committed(run, f"g-{topic}", topic).get(0, 0) == 0
+    assert committed(broker, f"g-{topic}", topic).get(0, 0) == 0
+    handler = Handler(broker, topic, "exit 1", "--retries", 0)
+    assert handler.wait() == 1 and "--dead-letters" in handler.errors, handler.errors
+    assert committed(broker, f"g-{topic}", topic).get(0, 0) == 0
 
 
 def test_a_slow_handler_is_ended_and_a_signal_gives_the_record_back(broker, run, topic, tmp_path):
     create(run, topic, partitions=1)
     run("produce", topic, "--partition", 0, "/etc/hostname")
-    status, _, errors = handle(broker, topic, "sleep 60", "--exec-timeout", "200ms", "--retries", 0, "--dead-letters")
-    assert status == 0, errors
+    handle(broker, topic, "sleep 600", "--exec-timeout", "200ms", "--retries", 0, "--dead-letters")
     assert header(read(broker, f"{topic}-dlt")[0], "__dlq.errors.exception.class") == b"timeout"
 
     run("produce", topic, "--partition", 0, "/etc/hostname")
-    begun = tmp_path / "begun"
-    handler = Handler(broker, topic, f"touch {begun}; sleep 2; echo done")
-    deadline = time.monotonic() + 30
-    while not begun.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert handler.stop() == 0, handler.errors
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+    handler = Handler(broker, topic, f"touch '{begun}'; until test -e '{go_on}'; do sleep 0.05; done; echo done")
+    handler.until(begun.exists)
+    handler.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    go_on.touch()
+    assert handler.wait() == 0, handler.errors
     assert handler.output == "done\n", "it may come to its end"
-    assert committed(run, f"g-{topic}", topic) == {0: 2}
+    assert committed(broker, f"g-{topic}", topic) == {0: 2}
 
 
 def test_retry_topics_delay_and_the_letter_names_the_first_place(broker, run, topic, tmp_path):
@@ -235,27 +274,21 @@ def test_retry_topics_delay_and_the_letter_names_the_first_place(broker, run, to
     assert producer.flush(30) == 0
     log = tmp_path / "log"
     command = f'read -r v; echo $v $MILLRACE_TOPIC $MILLRACE_OFFSET $MILLRACE_ATTEMPT $(date +%s%3N) >>{log}; test $v = good'
-    status, _, errors = handle(broker, topic, command, "--retries", 0, "--retry-after", "1s", "--retry-after", "2s",
-                               "--dead-letters", idle="5s")
-    assert status == 0, errors
+    handler = Handler(broker, topic, command, "--retries", 0, "--retry-after", "1s", "--retry-after", "2s", "--dead-letters")
+    handler.until(lambda: f"{topic}-dlt" in run("topics", "list").stdout.split() and read(broker, f"{topic}-dlt"))
+    handler.until_all_is_done()
+    assert handler.stop() == 0, handler.errors
     lines = [line.split() for line in log.read_text().splitlines()]
-    assert [line[:4] for line in lines] == [
-        ["good", topic, "0", "1"], ["bad", topic, "1", "1"], ["good", topic, "2", "1"],
-        ["bad", topic, "1", "2"], ["bad", topic, "1", "3"]]
-    times = [int(line[4]) for line in lines if line[0] == "bad"]
-    assert 1000 <= times[1] - times[0] < 4000 and 2000 <= times[2] - times[1] < 5000
+    assert [line[:4] for line in lines if line[0] == "good"] == [["good", topic, "0", "1"], ["good", topic, "2", "1"]]
+    bad = [line for line in lines if line[0] == "bad"]
+    assert [line[:4] for line in bad] == [["bad", topic, "1", attempt] for attempt in "123"]
+    times = [int(line[4]) for line in bad]
+    assert times[1] - times[0] >= 1000 and times[2] - times[1] >= 2000
     [letter] = read(broker, f"{topic}-dlt")
     assert letter.timestamp() == (TIMESTAMP_CREATE_TIME, TIMESTAMP)
     assert header(letter, "__dlq.errors.offset") == b"1" and header(letter, "__dlq.errors.attempts") == b"3"
     assert header(letter, "__dlq.errors.topic") == topic.encode()
     assert not any(key.startswith("__dlq.retry.") for key, _ in letter.headers())
-
-
-def alter(broker, topic, name, value):
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[
-        ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)])
-    for future in AdminClient({"bootstrap.servers": broker.bootstrap}).incremental_alter_configs([resource]).values():
-        future.result(30)
 
 
 def test_a_dead_letter_topic_that_is_too_small_or_deleted_loses_nothing(broker, run, topic):
@@ -266,18 +299,12 @@ def test_a_dead_letter_topic_that_is_too_small_or_deleted_loses_nothing(broker, 
     producer.produce(topic, b"small", partition=0)
     assert producer.flush(30) == 0
     handler = Handler(broker, topic, "exit 1", "--retries", 0, "--dead-letters")
-    line = ""
-    while "tried again" not in line:
-        line = handler.process.stderr.readline()
-        assert line, "it ended"
-    assert "MESSAGE_TOO_LARGE" in line and f"{topic}-dlt" in line
-    time.sleep(1.5)
-    assert committed(run, f"g-{topic}", topic).get(0, 0) == 0, "the record is not passed"
+    handler.until(lambda: "tried again" in handler.errors)
+    assert "MESSAGE_TOO_LARGE" in handler.errors and f"{topic}-dlt" in handler.errors
+    handler.until(lambda: handler.errors.count("tried again") > 1)
+    assert committed(broker, f"g-{topic}", topic).get(0, 0) == 0, "the record is not passed"
     run("topics", "delete", f"{topic}-dlt")
-    deadline = time.monotonic() + 60
-    while committed(run, f"g-{topic}", topic).get(0, 0) < 2:
-        assert time.monotonic() < deadline, "it does not heal"
-        time.sleep(0.2)
+    handler.until_all_is_done()
     assert handler.stop() == 0, handler.errors
     assert [letter.value() for letter in read(broker, f"{topic}-dlt")] == [b"x" * 2000, b"small"]
 
@@ -376,8 +403,7 @@ def test_the_loop_guard_stops_what_fails_again(broker, run, topic):
     run("produce", topic, "--partition", 0, "/etc/hostname")
     counts = []
     for _ in range(4):
-        status, _, errors = handle(broker, topic, "exit 1", "--retries", 0, "--dead-letters", idle="1500ms")
-        assert status == 0, errors
+        handle(broker, topic, "exit 1", "--retries", 0, "--dead-letters")
         outcome = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--max-replays", 2, "--json").stdout)
         counts.append((outcome["redriven"], outcome["replayedTooOften"]))
     assert counts == [(1, 0), (1, 0), (0, 1), (0, 0)]
@@ -394,22 +420,29 @@ def passed(run, topic):
     return json.loads(run("dlq", "status", topic, "--json").stdout)["passed"]
 
 
+def until_passed(process, run, topic, count):
+    def check():
+        assert process.poll() is None, process.communicate()
+        return passed(run, topic) >= count
+    wait_until(check)
+
+
 def test_a_redrive_killed_twice_delivers_each_letter_once(broker, run, topic, full, seed):
-    count, rate = (50_000, 10_000) if full else (2_000, 500)
+    count = 50_000 if full else 2_000
+    # So slow that none is done before it is killed.
+    rate = count // 20
     chance = random.Random(seed)
     create(run, topic, f"{topic}-dlt", partitions=4)
     letters(broker, topic, count)
     for share in (0.2, 0.5):
         process = start_redrive(broker, f"{topic}-dlt", "--rate", rate)
-        deadline = time.monotonic() + 60
-        while passed(run, f"{topic}-dlt") < count * share:
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(chance.random() * 0.2)
+        until_passed(process, run, f"{topic}-dlt", count * share)
+        time.sleep(chance.random() * 0.3)
         process.kill()
         process.communicate()
         assert 0 < passed(run, f"{topic}-dlt") < count
     began = time.monotonic()
-    process = start_redrive(broker, f"{topic}-dlt", "--rate", rate)
+    process = start_redrive(broker, f"{topic}-dlt", "--rate", 10 * rate)
     output, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     print(f"last part: {json.loads(output)['redriven']} letters in {time.monotonic() - began:.1f} s")
@@ -422,10 +455,8 @@ def test_a_redrive_killed_twice_delivers_each_letter_once(broker, run, topic, fu
 def test_one_redrive_at_a_time_and_cancel(broker, run, topic):
     create(run, topic, f"{topic}-dlt", partitions=4)
     letters(broker, topic, 400)
-    first = start_redrive(broker, f"{topic}-dlt", "--rate", 20)
-    deadline = time.monotonic() + 60
-    while passed(run, f"{topic}-dlt") == 0:
-        assert first.poll() is None and time.monotonic() < deadline
+    first = start_redrive(broker, f"{topic}-dlt", "--rate", 2)
+    until_passed(first, run, f"{topic}-dlt", 1)
     second = start_redrive(broker, f"{topic}-dlt")
     _, errors = second.communicate(timeout=60)
     assert second.returncode == 1 and "millrace-redrive-" in errors and str(first.pid) in errors, errors
@@ -443,19 +474,15 @@ def test_one_redrive_at_a_time_and_cancel(broker, run, topic):
 def test_an_interrupted_redrive_says_so(broker, run, topic):
     create(run, topic, f"{topic}-dlt", partitions=4)
     letters(broker, topic, 100)
-    process = start_redrive(broker, f"{topic}-dlt", "--rate", 10)
-    deadline = time.monotonic() + 60
-    while passed(run, f"{topic}-dlt") == 0:
-        assert process.poll() is None and time.monotonic() < deadline
+    process = start_redrive(broker, f"{topic}-dlt", "--rate", 2)
+    until_passed(process, run, f"{topic}-dlt", 1)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Begin it again" in errors, errors
     done = json.loads(output)
     assert not done["complete"] and 0 < done["redriven"] < 100
-    # Without a wait: it has left its group.
-    began = time.monotonic()
     rest = json.loads(run("dlq", "redrive", f"{topic}-dlt", "--json").stdout)
-    assert rest["redriven"] == 100 - done["redriven"] and time.monotonic() - began < 5
+    assert rest["redriven"] == 100 - done["redriven"]
 
 
 def test_purge(broker, run, topic):

@@ -167,8 +167,7 @@ struct Consume: AsyncParsableCommand {
     worker.writesDeadLetters = handler.deadLetters != nil
     worker.concurrency = handler.workers
     let program = HandlerProgram(
-      command, timeout: handler.execTimeout, payload: format == .json ? .json : .value, group: group,
-      concurrency: handler.workers)
+      command, timeout: handler.execTimeout, payload: format == .json ? .json : .value, group: group ?? "")
     try await HandlerRun(topics: topics, configuration: worker, program: program, idleTimeout: idleTimeout).run()
   }
 

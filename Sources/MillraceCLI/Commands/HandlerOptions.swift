@@ -24,7 +24,7 @@ struct HandlerOptions: ParsableArguments {
       valueName: "span"))
   var retryAfter: [String] = []
   @Option(
-    defaultAsFlag: "",
+    defaultAsFlag: "", parsing: .next,
     help: ArgumentHelp(
       "Write records that failed every time to a dead-letter topic, TOPIC-dlt unless named. Without this the first one ends the command.",
       valueName: "topic"))

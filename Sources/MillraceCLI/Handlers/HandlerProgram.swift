@@ -1,10 +1,9 @@
 // A program as the handler of records: one run a record. How it ends is what it says of the record.
 import MillraceClient
 import NIOCore
-import NIOPosix
-import Synchronization
+import Subprocess
 
-final class HandlerProgram: Sendable {
+struct HandlerProgram: Sendable {
   /// What the program reads on standard input.
   enum Payload: Sendable {
     /// The value, byte for byte; nothing for null.
@@ -20,51 +19,27 @@ final class HandlerProgram: Sendable {
 
   private let process: ChildProcess
   private let payload: Payload
-  private let group: String?
+  private let group: String
   private let inherited = HandlerVariables.inherited(Surroundings.environment())
-  /// Each run blocks a thread.
-  private let threads: NIOThreadPool
 
-  init(_ command: String, timeout: Duration?, payload: Payload, group: String?, concurrency: Int) {
+  init(_ command: String, timeout: Duration?, payload: Payload, group: String) {
     process = ChildProcess(command: command, timeout: timeout) { bytes in
       try? Output.error.write(bytes: bytes)
-      try? Output.error.flush()
+      try? await Output.error.flushAside()
     }
     self.payload = payload
     self.group = group
-    threads = NIOThreadPool(numberOfThreads: concurrency)
-    threads.start()
-  }
-
-  func close() async {
-    try? await threads.shutdownGracefully()
   }
 
   /// Runs the program for a record.
   func handle(_ delivery: RecordDelivery) async throws {
-    let isCancelled = Flag()
-    let input = input(delivery)
-    let environment = inherited + variables(delivery)
-    let result = try await withTaskCancellationHandler {
-      try await threads.runIfActive { [process] in
-        Result { () throws(ChildProcess.Failure) in
-          try process.run(environment: environment, input: input) { isCancelled.value.load(ordering: .relaxed) }
-        }
-      }
-    } onCancel: {
-      isCancelled.value.store(true, ordering: .relaxed)
+    let outcome: ChildProcess.Outcome
+    do {
+      outcome = try await process.run(environment: inherited + variables(delivery), input: input(delivery))
+    } catch let error as SubprocessError {
+      throw HandlerFailure(.stop, exceptionClass: "spawn", message: "the handler cannot be run: \(error)")
     }
-    switch result {
-    case .success(let outcome):
-      if outcome.ending == .cancelled { throw CancellationError() }
-      if let failure = Self.failure(outcome) { throw failure }
-    case .failure(let failure):
-      throw HandlerFailure(.stop, exceptionClass: "spawn", message: failure.description)
-    }
-  }
-
-  private final class Flag: Sendable {
-    let value = Atomic<Bool>(false)
+    if let failure = Self.failure(outcome) { throw failure }
   }
 
   private func input(_ delivery: RecordDelivery) -> [UInt8] {
@@ -103,7 +78,6 @@ final class HandlerProgram: Sendable {
     case .exit(let code): return failure(.retry, "exit-\(code)", "the handler ended with exit code \(code)")
     case .signal(let number): return failure(.retry, "signal-\(number)", "the handler was killed by signal \(number)")
     case .timedOut: return failure(.retry, "timeout", "the handler took too long")
-    case .cancelled: return failure(.retry, "cancelled", "the handler was interrupted")
     }
   }
 

@@ -48,10 +48,8 @@ struct HandlerRun: Sendable {
         }
       }
     } catch let failure as HandlerFailure {
-      await program.close()
       throw Stopped(description: Self.text(of: failure))
     }
-    await program.close()
     if Output.error.isTerminal { note(Self.text(of: summary.value)) }
   }
 

@@ -22,14 +22,14 @@ struct HandlerVariables {
 
   init(
     _ partition: TopicPartition, offset: Int64, timestamp: Int64, key: ByteBuffer?, valueIsNull: Bool,
-    headers: [RecordHeader], attempt: Int, group: String?
+    headers: [RecordHeader], attempt: Int, group: String
   ) {
     set("TOPIC", partition.topic)
     set("PARTITION", "\(partition.partition)")
     set("OFFSET", "\(offset)")
     set("TIMESTAMP", "\(timestamp)")
     set("ATTEMPT", "\(attempt)")
-    if let group { set("GROUP", group) }
+    set("GROUP", group)
     if valueIsNull { set("VALUE_IS_NULL", "1") }
     if let key { set("KEY", key) }
     set(headers)
@@ -85,12 +85,14 @@ struct HandlerVariables {
       }, as: UTF8.self)
   }
 
-  /// What a program inherits, without what could be taken for the record's.
+  /// What a program inherits, without what could be taken for the record's and what is no variable.
   static func inherited(_ environment: [[UInt8]]) -> [[UInt8]] {
     environment.filter { variable in
+      guard let equals = variable.firstIndex(of: UInt8(ascii: "=")), let first = variable.first,
+        !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
+      else { return false }
       guard variable.starts(with: prefix.utf8) else { return true }
-      let name = String(
-        decoding: variable.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self)
+      let name = String(decoding: variable[..<equals].dropFirst(prefix.utf8.count), as: UTF8.self)
       return !names.contains(name) && !name.hasPrefix(headerPrefix)
     }
   }

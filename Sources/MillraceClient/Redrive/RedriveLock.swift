@@ -83,7 +83,7 @@ final class RedriveLock: Sendable {
   private static func waitUntilFree(
     _ group: String, _ topic: String, _ admin: Admin, onWait: (String?) -> Void
   ) async throws {
-    let deadline = ContinuousClock.now + sessionTimeout + .seconds(2)
+    let deadline = ContinuousClock.now + sessionTimeout + .seconds(4)
     while let owner = try await owner(of: group, admin) {
       guard ContinuousClock.now < deadline else { throw RedriveFailure.busy(topic: topic, owner: owner) }
       onWait(owner)

@@ -94,3 +94,14 @@ struct LetterFilterOptions: ParsableArguments {
     return first..<(last + 1)
   }
 }
+
+/// `partition:offset`, as in `0:42`.
+enum LetterPlace {
+  static func parse(_ text: String) -> (partition: Int32, offset: Int64)? {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let partition = Int32(parts[0]), let offset = Int64(parts[1]), partition >= 0, offset >= 0,
+      offset < .max
+    else { return nil }
+    return (partition, offset)
+  }
+}

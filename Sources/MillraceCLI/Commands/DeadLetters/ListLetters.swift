@@ -87,20 +87,14 @@ struct ShowLetter: AsyncParsableCommand {
   @Flag(help: "All of it as one JSON object.") var json = false
   @OptionGroup var connection: ConnectionOptions
 
-  private var parsedPlace: (partition: Int32, offset: Int64)? {
-    let parts = place.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2, let partition = Int32(parts[0]), let offset = Int64(parts[1]), partition >= 0, offset >= 0,
-      offset < .max
-    else { return nil }
-    return (partition, offset)
-  }
-
   func validate() throws {
-    guard parsedPlace != nil else { throw ValidationError("\(place): expected partition:offset, as in 0:42") }
+    guard LetterPlace.parse(place) != nil else {
+      throw ValidationError("\(place): expected partition:offset, as in 0:42")
+    }
   }
 
   func run() async throws {
-    guard let (partition, offset) = parsedPlace else { return }
+    guard let (partition, offset) = LetterPlace.parse(place) else { return }
     let client = try connection.properties().client()
     try await connection.withAdmin { admin in
       let place = TopicPartition(topic, partition)

@@ -36,16 +36,9 @@ struct PurgeLetters: AsyncParsableCommand {
     if let before, LetterFilterOptions.time(before, nowMs: 0) == nil {
       throw ValidationError("--before \(before): expected a time such as 2026-03-01T12:00:00, or an age such as 7d")
     }
-    for place in beforeOffset where Self.place(place) == nil {
+    for place in beforeOffset where LetterPlace.parse(place) == nil {
       throw ValidationError("--before-offset \(place): expected partition:offset, as in 0:42")
     }
-  }
-
-  static func place(_ text: String) -> (partition: Int32, offset: Int64)? {
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2, let partition = Int32(parts[0]), let offset = Int64(parts[1]), partition >= 0, offset >= 0
-    else { return nil }
-    return (partition, offset)
   }
 
   func run() async throws {
@@ -84,7 +77,7 @@ struct PurgeLetters: AsyncParsableCommand {
         uniquingKeysWith: { first, _ in first })
     }
     var ends: [TopicPartition: Int64] = [:]
-    for (partition, offset) in beforeOffset.compactMap(Self.place) {
+    for (partition, offset) in beforeOffset.compactMap(LetterPlace.parse) {
       let partition = TopicPartition(topic, partition)
       guard spans[partition] != nil else { throw Failure(description: "there is no partition \(partition)") }
       ends[partition] = offset
