@@ -77,6 +77,24 @@ def wait_until(condition, timeout=120, what="it does not come about"):
         time.sleep(0.05)
 
 
+STARTED = []
+
+
+def start(*arguments, **streams):
+    STARTED.append(subprocess.Popen([binary(), *map(str, arguments)], **streams))
+    return STARTED[-1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    STARTED.clear()
+
+
 class Handler:
     """`millrace consume --exec` in the background."""
 
@@ -84,9 +102,10 @@ class Handler:
         self.broker, self.topic, self.group = broker, topic, group or f"g-{topic}"
         # Files, so that it never waits for somebody to read.
         self.files = [tempfile.NamedTemporaryFile("a") for _ in range(2)]
-        self.process = subprocess.Popen(
-            [binary(), "consume", topic, "--group", self.group, "--from", "beginning", "--exec", command, *map(str, options),
-             "--bootstrap-server", broker.bootstrap], stdout=self.files[0], stderr=self.files[1])
+        begin = [] if "--share" in options else ["--from", "beginning"]
+        self.process = start(
+            "consume", topic, "--group", self.group, *begin, "--exec", command, *options,
+            "--bootstrap-server", broker.bootstrap, stdout=self.files[0], stderr=self.files[1])
 
     @property
     def output(self):
@@ -411,9 +430,8 @@ def test_the_loop_guard_stops_what_fails_again(broker, run, topic):
 
 
 def start_redrive(broker, topic, *options):
-    return subprocess.Popen(
-        [binary(), "dlq", "redrive", topic, "--json", *map(str, options), "--bootstrap-server", broker.bootstrap],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start("dlq", "redrive", topic, "--json", *options, "--bootstrap-server", broker.bootstrap,
+                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def passed(run, topic):
@@ -500,3 +518,59 @@ def test_purge(broker, run, topic):
     run("dlq", "purge", f"{topic}-dlt", "--all", "--yes")
     assert read(broker, f"{topic}-dlt") == []
     assert "nothing" in run("dlq", "purge", f"{topic}-dlt", "--all", "--yes").stderr
+
+
+def test_handlers_in_a_share_group(new_broker, topic, tmp_path):
+    broker = new_broker(**{"group.share.min.record.lock.duration.ms": 1000})
+
+    def run(*arguments, check=True):
+        return broker.cli(*arguments, "--bootstrap-server", broker.bootstrap, check=check)
+
+    create(run, topic, partitions=2)
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for number in range(60):
+        producer.produce(topic, str(number), f"k{number}", partition=number % 2, timestamp=TIMESTAMP)
+    assert producer.flush(30) == 0
+    refused = run("consume", topic, "--share", "--group", "g", "--exec", "cat", "--retries", 1, check=False)
+    assert refused.returncode != 0 and "share.delivery.count.limit" in refused.stderr, refused.stderr
+    run("configs", "alter", "--group", "g", "--set", "share.auto.offset.reset=earliest",
+        "--set", "share.record.lock.duration.ms=2000", "--set", "share.delivery.count.limit=3",
+        "--set", f"errors.deadletterqueue.topic.name=dlq.{topic}")
+    log, slow = tmp_path / "log", tmp_path / "slow"
+    # One takes longer than its lock lasts; of the rest a third are no good in one way or another.
+    command = (f'read -r n; echo $n $MILLRACE_ATTEMPT >>{log}; test $n != 30 || {{ sleep 5; touch {slow}; }}; '
+               f'case $n in *7) exit 1;; *9) exit 65;; *3) kill -9 $$;; esac')
+    members = [Handler(broker, topic, command, "--share", "--workers", 2, group="g") for _ in range(2)]
+
+    def attempts():
+        attempts = {}
+        for line in log.read_text().splitlines() if log.exists() else []:
+            number, attempt = map(int, line.split())
+            attempts.setdefault(number, []).append(attempt)
+        return attempts
+
+    def dead():
+        exists = f"dlq.{topic}" in run("topics", "list").stdout.split()
+        return {int(m.value()): m for m in read(broker, f"dlq.{topic}")} if exists else {}
+
+    for member in members:
+        member.until(lambda: slow.exists() and sorted(attempts()) == list(range(60)) and len(dead()) == 18)
+    for member in members:
+        assert member.stop() == 0, member.errors
+    attempts, dead = attempts(), dead()
+    assert all(m.key() == f"k{number}".encode() and m.timestamp()[1] == TIMESTAMP for number, m in dead.items())
+    # A machine that stood still for two seconds lost a lock; then there are more deliveries than meant.
+    if not any("delivered again" in member.errors for member in members):
+        for number, counts in attempts.items():
+            assert sorted(counts) == ([1, 2, 3] if number % 10 in (3, 7) else [1]), (number, counts)
+        for number, letter in dead.items():
+            count, message = ((b"1", b"Offset rejected by client.") if number % 10 == 9 else
+                              (b"3", b"Offset delivery count exceeded the threshold."))
+            assert header(letter, "__dlq.errors.delivery.count") == count, number
+            assert header(letter, "__dlq.errors.message") == message, number
+    assert sorted(dead) == [n for n in range(60) if n % 10 in (3, 7, 9)]
+    # Nothing is left for others.
+    idle = Handler(broker, topic, "cat", "--share", "--timeout", "2s", group="g")
+    assert idle.wait() == 0 and idle.output == "", idle.output
+    outcome = json.loads(run("dlq", "redrive", f"dlq.{topic}", "--json", "--to", topic).stdout)
+    assert outcome["redriven"] == 18

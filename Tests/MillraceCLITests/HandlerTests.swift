@@ -235,12 +235,33 @@ struct HandlerTests {
   }
 
   @Test(arguments: [
+    ["--retries", "1"], ["--backoff", "1s"], ["--backoff-max", "1s"], ["--retry-after", "1s"], ["--dead-letters"],
+  ])
+  func `the broker of a share group retries, so that options for it are refused by the names of its configs`(
+    _ option: [String]
+  ) throws {
+    let command = ["mails", "--share", "--group", "mailers", "--exec", "cat", "--workers", "4", "--exec-timeout", "1s"]
+    #expect(try Consume.parse(command).handler.workers == 4)
+    do {
+      _ = try Consume.parse(command + option)
+      Issue.record("it is taken")
+    } catch {
+      let text = Consume.message(for: error)
+      for config in [
+        "share.delivery.count.limit", "millrace.share.retry.backoff.ms", "millrace.share.retry.backoff.max.ms",
+        "errors.deadletterqueue.topic.name", "--group mailers",
+      ] { #expect(text.contains(config), "\(text)") }
+    }
+  }
+
+  @Test(arguments: [
     ["orders", "--exec", "cat"], ["orders", "--group", "g", "--exec", " "],
     ["orders", "--group", "g", "--exec", "cat", "--workers", "0"],
     ["orders", "--group", "g", "--exec", "cat", "--retries", "-1"],
     ["orders", "--group", "g", "--exec", "cat", "--backoff", "soon"],
     ["orders", "--group", "g", "--exec", "cat", "--format", "long"],
     ["orders", "--group", "g", "--dead-letters"], ["orders", "--group", "g", "--exec-timeout", "1s"],
+    ["orders", "--group", "g", "--retries", "3"], ["orders", "--group", "g", "--share", "--backoff", "1s"],
   ])
   func `options that make no sense are refused`(_ arguments: [String]) {
     #expect(throws: (any Error).self) { try Consume.parse(arguments) }

@@ -22,6 +22,10 @@ struct Consume: AsyncParsableCommand {
 
         millrace consume orders --group billing --exec 'curl -sf --data-binary @- http://localhost/bill' --dead-letters
         millrace consume orders --group billing --exec ./bill --retries 5 --backoff 200ms --workers 8 --dead-letters=dead
+        millrace consume mails --share --group mailers --exec ./send --workers 8
+
+      In a share group the records are not in order, 0 accepts, 65 rejects and any other end releases the record: how \
+      often it is tried again, after which pauses, and where dead letters go are configs of the group.
 
       The program gets the value on standard input, byte for byte, or with --format json the whole record. In its \
       environment are MILLRACE_TOPIC, MILLRACE_PARTITION, MILLRACE_OFFSET, MILLRACE_TIMESTAMP (milliseconds), \
@@ -106,8 +110,8 @@ struct Consume: AsyncParsableCommand {
 
   private func validateShare() throws {
     guard share else { return }
-    guard group != nil else { throw ValidationError("--share needs a --group") }
-    if handler.isUsed { throw ValidationError("--exec serves consumer groups: leave out --share") }
+    guard let group else { throw ValidationError("--share needs a --group") }
+    try handler.validate(shareGroup: group)
     if committed {
       throw ValidationError(
         "a share group's isolation is a config of the group: `millrace configs` sets share.isolation.level")
@@ -125,10 +129,8 @@ struct Consume: AsyncParsableCommand {
     if committed { configuration.isolation = .readCommitted }
     let start = start ?? .latest
     if case .earliest = start { configuration.autoOffsetReset = .earliest }
-    let idleTimeout = timeout.flatMap(DurationText.milliseconds).map { Duration.milliseconds($0) }
-    if let command = handler.command { return try await handle(by: command, configuration, idleTimeout) }
-    let consuming = Consuming(
-      format: recordFormat, limit: count, idleTimeout: idleTimeout)
+    if let command = handler.command, let group { return try await handle(by: command, group, configuration) }
+    let consuming = Consuming(format: recordFormat, limit: count, idleTimeout: idleTimeout)
     let outcome = try await consuming.run(configuration) { [topics, partition, group] consumer in
       if group != nil {
         try await consumer.subscribe(to: topics)
@@ -143,12 +145,13 @@ struct Consume: AsyncParsableCommand {
   }
 
   private func runShared(_ group: String) async throws {
-    let consuming = Consuming(
-      format: recordFormat, limit: count,
-      idleTimeout: timeout.flatMap(DurationText.milliseconds).map { .milliseconds($0) })
-    try finish(
-      try await consuming.run(sharing: try connection.properties().shareConsumer(groupId: group), topics: topics))
+    let configuration = try connection.properties().shareConsumer(groupId: group)
+    if let command = handler.command { return try await handle(by: command, group, configuration) }
+    let consuming = Consuming(format: recordFormat, limit: count, idleTimeout: idleTimeout)
+    try finish(try await consuming.run(sharing: configuration, topics: topics))
   }
+
+  private var idleTimeout: Duration? { timeout.flatMap(DurationText.milliseconds).map { .milliseconds($0) } }
 
   private func finish(_ outcome: Consuming.Outcome) throws {
     if Output.error.isTerminal { note("\(outcome.count) \(outcome.count == 1 ? "record" : "records")") }
@@ -159,16 +162,32 @@ struct Consume: AsyncParsableCommand {
     }
   }
 
-  private func handle(
-    by command: String, _ consumer: ConsumerConfiguration, _ idleTimeout: Duration?
-  ) async throws {
-    var worker = WorkerConfiguration(consumer, producer: try connection.properties().producer())
-    worker.policy = handler.policy
-    worker.writesDeadLetters = handler.deadLetters != nil
-    worker.concurrency = handler.workers
+  private func handle(by command: String, _ group: String, _ consumer: ConsumerConfiguration) async throws {
+    var configuration = WorkerConfiguration(consumer, producer: try connection.properties().producer())
+    configuration.policy = handler.policy
+    configuration.writesDeadLetters = handler.deadLetters != nil
+    configuration.concurrency = handler.workers
+    try await run(command, group) { [configuration, topics] tell, handler in
+      var configuration = configuration
+      configuration.onEvent = tell
+      return try await RecordWorker(configuration).run(topics, handler)
+    }
+  }
+
+  private func handle(by command: String, _ group: String, _ consumer: ShareConsumerConfiguration) async throws {
+    var configuration = ShareWorkerConfiguration(consumer)
+    configuration.concurrency = handler.workers
+    try await run(command, group) { [configuration, topics] tell, handler in
+      var configuration = configuration
+      configuration.onEvent = tell
+      return try await ShareWorker(configuration).run(topics, handler)
+    }
+  }
+
+  private func run(_ command: String, _ group: String, _ work: @escaping HandlerRun.Work) async throws {
     let program = HandlerProgram(
-      command, timeout: handler.execTimeout, payload: format == .json ? .json : .value, group: group ?? "")
-    try await HandlerRun(topics: topics, configuration: worker, program: program, idleTimeout: idleTimeout).run()
+      command, timeout: handler.execTimeout, payload: format == .json ? .json : .value, group: group)
+    try await HandlerRun(program: program, idleTimeout: idleTimeout, work: work).run()
   }
 
   private var recordFormat: RecordFormat {

@@ -4,26 +4,29 @@ import MillraceClient
 struct HandlerRun: Sendable {
   struct Stopped: Error, CustomStringConvertible { let description: String }
 
-  let topics: [String]
-  let configuration: WorkerConfiguration
+  /// Runs a worker until its task is cancelled.
+  typealias Work =
+    @Sendable (_ tell: @escaping @Sendable (WorkerEvent) -> Void, _ handler: @escaping RecordHandler)
+    async throws -> WorkerSummary
+
   let program: HandlerProgram
   /// End when no record came for so long.
   let idleTimeout: Duration?
 
+  let work: Work
+
   func run() async throws {
     let watch = IdleWatch()
     let running = Guarded(0)
-    var configuration = configuration
-    configuration.onEvent = { event in
-      watch.touch()
-      if let text = Self.text(of: event) { note(text) }
-    }
     let summary = Guarded(WorkerSummary())
     do {
-      try await Interruption.watch { [configuration, topics, program, idleTimeout] in
+      try await Interruption.watch {
         try await withThrowingTaskGroup(of: Void.self) { group in
           group.addTask {
-            let done = try await RecordWorker(configuration).run(topics) { delivery in
+            let done = try await work { event in
+              watch.touch()
+              if let text = Self.text(of: event) { note(text) }
+            } _: { delivery in
               running.change { $0 += 1 }
               defer {
                 running.change { $0 -= 1 }
@@ -66,6 +69,8 @@ struct HandlerRun: Sendable {
     case .deadLettered(let delivery, _, let topic): "\(place(delivery)): dead-lettered to \(topic)"
     case .notWritten(let delivery, let topic, let error):
       "\(place(delivery)): cannot be written to \(topic), which will be tried again; its partition waits: \(error)"
+    case .rejected(let delivery): "\(place(delivery)): rejected"
+    case .notAcknowledged(let error): "Some records are delivered again: \(error)"
     case .notCommitted(let error): "Offsets were not committed, which will be tried again: \(error)"
     }
   }
@@ -83,6 +88,7 @@ struct HandlerRun: Sendable {
     if summary.failedAttempts > 0 { text += ", \(summary.failedAttempts) attempts failed" }
     if summary.postponed > 0 { text += ", \(summary.postponed) put off" }
     if summary.deadLettered > 0 { text += ", \(summary.deadLettered) dead-lettered" }
+    if summary.rejected > 0 { text += ", \(summary.rejected) rejected" }
     return text
   }
 

@@ -42,9 +42,9 @@ public struct RecordWorker: Sendable {
   public func run(_ topics: [String], _ handler: @escaping RecordHandler) async throws -> WorkerSummary {
     try configuration.check()
     let topics = WorkerTopics(topics, configuration.policy)
-    let summary = Counting(configuration.onEvent)
+    let counter = WorkerCounter(configuration.onEvent)
     let writer = try await LetterWriter(configuration.producer, createsTopics: configuration.createsTopics)
-    let ending = Ending()
+    let ending = WorkerEnding()
     do {
       for (topic, source) in topics.retryTopics {
         try await writer.partitionCount(of: topic, from: source, keepsForEver: false)
@@ -53,7 +53,7 @@ public struct RecordWorker: Sendable {
       let consumer = try await consumer(rebalances)
       let attempts = RecordAttempts(
         configuration: configuration, topics: topics, slots: Slots(configuration.concurrency), writer: writer,
-        handler: handler, tell: { summary.count($0) })
+        handler: handler, tell: { counter.count($0) })
       let lanes = PartitionLanes(consumer, attempts) { ending.stop($0) }
       rebalances.lanes.withLock { $0 = lanes }
       await work(on: topics, consumer, lanes, ending)
@@ -64,7 +64,7 @@ public struct RecordWorker: Sendable {
     }
     await writer.close()
     if let failure = ending.failure { throw failure }
-    return summary.summary
+    return counter.summary
   }
 
   private func consumer(_ rebalances: Rebalances) async throws(KafkaError) -> Consumer {
@@ -76,25 +76,15 @@ public struct RecordWorker: Sendable {
 
   /// Beside the task, which may be cancelled: what follows has to be done all the same.
   private func work(
-    on topics: WorkerTopics, _ consumer: Consumer, _ lanes: PartitionLanes, _ ending: Ending
+    on topics: WorkerTopics, _ consumer: Consumer, _ lanes: PartitionLanes, _ ending: WorkerEnding
   ) async {
     let interval = configuration.consumer.autoCommitInterval ?? Self.defaultCommitInterval
-    let reading = Task {
-      do {
-        try await consumer.subscribe(to: topics.all)
-        for try await batch in consumer.batches { lanes.take(batch) }
-      } catch {
-        ending.stop(error)
-      }
-    }
-    ending.reading.withLock { $0 = reading }
     let committing = Task {
       while (try? await Task.sleep(for: interval)) != nil { await lanes.commit() }
     }
-    await withTaskCancellationHandler {
-      await reading.value
-    } onCancel: {
-      reading.cancel()
+    await ending.reading {
+      try await consumer.subscribe(to: topics.all)
+      for try await batch in consumer.batches { lanes.take(batch) }
     }
     committing.cancel()
     await committing.value
@@ -107,21 +97,6 @@ public struct RecordWorker: Sendable {
 }
 
 extension RecordWorker {
-  /// Why the work ends; the first reason counts.
-  private final class Ending: Sendable {
-    let reading = Mutex<Task<Void, Never>?>(nil)
-    private let reason = Mutex<(any Error)?>(nil)
-
-    var failure: (any Error)? { reason.withLock { $0 } }
-
-    func stop(_ error: any Error) {
-      if (error as? KafkaError)?.code != .cancelled, !(error is CancellationError) {
-        reason.withLock { $0 = $0 ?? error }
-      }
-      reading.withLock { $0 }?.cancel()
-    }
-  }
-
   /// Passes rebalances on to the lanes, which there are none of before there is a consumer.
   private final class Rebalances: Sendable {
     let lanes = Mutex<PartitionLanes?>(nil)
@@ -139,22 +114,6 @@ extension RecordWorker {
       case .lost(let partitions): await lanes?.lost(partitions)
       }
       await next?(event)
-    }
-  }
-
-  private final class Counting: Sendable {
-    private let total = Mutex(WorkerSummary())
-    private let next: (@Sendable (WorkerEvent) -> Void)?
-
-    init(_ next: (@Sendable (WorkerEvent) -> Void)?) {
-      self.next = next
-    }
-
-    var summary: WorkerSummary { total.withLock { $0 } }
-
-    func count(_ event: WorkerEvent) {
-      total.withLock { $0.count(event) }
-      next?(event)
     }
   }
 }

@@ -45,6 +45,10 @@ public enum WorkerEvent: Sendable {
   case notWritten(RecordDelivery, to: String, KafkaError)
   /// What is done could not be committed; that is tried again.
   case notCommitted(KafkaError)
+  /// It was rejected; whether that makes it a dead letter is for the share group to say.
+  case rejected(RecordDelivery)
+  /// What became of records of a share group did not get through: they are delivered again.
+  case notAcknowledged(KafkaError)
 }
 
 /// What a worker did in all.
@@ -53,12 +57,16 @@ public struct WorkerSummary: Sendable, Hashable {
   public var failedAttempts: Int
   public var postponed: Int
   public var deadLettered: Int
+  public var rejected: Int
 
-  public init(done: Int = 0, failedAttempts: Int = 0, postponed: Int = 0, deadLettered: Int = 0) {
+  public init(
+    done: Int = 0, failedAttempts: Int = 0, postponed: Int = 0, deadLettered: Int = 0, rejected: Int = 0
+  ) {
     self.done = done
     self.failedAttempts = failedAttempts
     self.postponed = postponed
     self.deadLettered = deadLettered
+    self.rejected = rejected
   }
 
   package mutating func count(_ event: WorkerEvent) {
@@ -67,7 +75,8 @@ public struct WorkerSummary: Sendable, Hashable {
     case .failed: failedAttempts += 1
     case .postponed: postponed += 1
     case .deadLettered: deadLettered += 1
-    case .notWritten, .notCommitted: break
+    case .rejected: rejected += 1
+    case .notWritten, .notCommitted, .notAcknowledged: break
     }
   }
 }
