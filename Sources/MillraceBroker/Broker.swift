@@ -73,6 +73,7 @@ package final class Broker: Sendable {
     transactions.begin()
     if let topic = topics.topic(named: TransactionRuntime.topicName) { transactions.adopt(topic, isNew: false) }
     deadLetters.abortUnfinished()
+    sharePartitions.beginLetters()
   }
 
   /// Ends the timers and closes the logs: everything that was acknowledged is on disk, and the next start need not

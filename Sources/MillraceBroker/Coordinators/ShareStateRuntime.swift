@@ -24,6 +24,7 @@ package final class ShareStateRuntime: Sendable {
   private let worker = OnDemandWorker(name: "millrace-share-state")
   private let coordinated = Mutex(Coordinated())
   private let replacementObserver = Mutex<(@Sendable (ShareStateKey) -> Void)?>(nil)
+  private let letterObserver = Mutex<(@Sendable (ShareStateKey) -> Void)?>(nil)
 
   private struct Coordinated {
     var topicId: Uuid?
@@ -74,6 +75,15 @@ package final class ShareStateRuntime: Sendable {
   func onReplaced(_ body: @escaping @Sendable (ShareStateKey) -> Void) { replacementObserver.withLock { $0 = body } }
 
   func replaced(_ key: ShareStateKey) { replacementObserver.withLock { $0 }?(key) }
+
+  /// Calls `body` with every share-partition in whose state, read from the journal, records wait for their dead letters:
+  /// now with those that have been read, and whenever a journal has been read from now on. Set it once.
+  func onLettersFound(_ body: @escaping @Sendable (ShareStateKey) -> Void) {
+    letterObserver.withLock { $0 = body }
+    inBackground { [self] in for shard in shards { shard.findLetters() } }
+  }
+
+  func foundLetters(_ key: ShareStateKey) { letterObserver.withLock { $0 }?(key) }
 
   /// If it is the topic that the states live in, they are gone with it.
   private func orphan(_ topicId: Uuid) {

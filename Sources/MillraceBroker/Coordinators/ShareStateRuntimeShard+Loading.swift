@@ -50,7 +50,14 @@ extension ShareStateRuntimeShard {
       state.journalEnd = journal.log.offsets.logEndOffset
       return true
     }
-    if isServing { deleteStatesOfMissingTopics(Set(shard.states.keys.map(\.topicId))) }
+    guard isServing else { return }
+    deleteStatesOfMissingTopics(Set(shard.states.keys.map(\.topicId)))
+    findLetters()
+  }
+
+  func findLetters() {
+    let keys = state.withLock { $0.phase == .serving ? $0.shard.keysWithLetters : [] }
+    for key in keys { owner?.foundLetters(key) }
   }
 
   /// The broker may have ended between the deletion of a topic and that of its states.

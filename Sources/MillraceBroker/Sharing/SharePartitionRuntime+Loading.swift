@@ -66,8 +66,9 @@ extension SharePartitionRuntime {
   private func readLater(_ incarnation: UInt64) {
     let isWanted = state.withLock { state -> Bool in
       guard case .loading = state.phase, state.incarnation == incarnation else { return false }
-      if state.turns.isEmpty { state.phase = .cold }
-      return !state.turns.isEmpty
+      let isWanted = !state.turns.isEmpty || state.owesLetters
+      if !isWanted { state.phase = .cold }
+      return isWanted
     }
     guard isWanted else { return }
     surroundings.timers.schedule(after: Self.readRetryDelay) { [weak self] in
@@ -98,6 +99,7 @@ extension SharePartitionRuntime {
       guard case .loading = state.phase, state.incarnation == incarnation else { return nil }
       state.phase = .serving
       state.value = value
+      state.owesLetters = false
       var decision = SharePartitionDecision()
       // Where the group begins is decided once: were it decided again after a restart, `latest` would pass over what
       // was delivered meanwhile.
@@ -113,6 +115,7 @@ extension SharePartitionRuntime {
   private func fail(_ code: ErrorCode, _ incarnation: UInt64) {
     let effects = state.withLock { state -> Effects? in
       guard case .loading = state.phase, state.incarnation == incarnation else { return nil }
+      state.owesLetters = false
       return drop(&state, as: .failed(code), answering: code)
     }
     if let effects { complete(effects) }

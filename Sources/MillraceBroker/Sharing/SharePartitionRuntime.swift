@@ -44,6 +44,8 @@ package final class SharePartitionRuntime: Sendable {
     var incarnation: UInt64 = 0
     var alarm: (atMs: Int64, timer: Timers.Timer)?
     var turns = WaitingTurns()
+    /// Letters may wait in the state, so it is to be read although nobody fetches.
+    var owesLetters = false
 
     // Writing
     var outbox: Outgoing?

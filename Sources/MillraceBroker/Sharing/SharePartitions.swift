@@ -51,6 +51,17 @@ package final class SharePartitions: Sendable {
     }
   }
 
+  /// Dead letters that wait since before the broker started are written without anybody coming to fetch. Everything
+  /// that it takes to write them has to be there.
+  func beginLetters() {
+    let coordinator = surroundings.coordinator
+    coordinator.onLettersFound { [weak self, weak coordinator] key in
+      guard let partition = coordinator?.topics.topic(id: key.topicId)?.partition(key.partition) else { return }
+      let place = ShareTopicPartition(topicId: key.topicId, partition: key.partition)
+      self?.runtime(key.groupId, place, of: partition)?.beginLetters()
+    }
+  }
+
   package func stop() {
     let all = state.withLock { state in
       state.isStopped = true

@@ -1,3 +1,4 @@
+import MillraceCoordination
 import MillraceLog
 import MillraceProtocol
 import MillraceRecords
@@ -30,9 +31,28 @@ import Testing
     #expect(try await broker.send(request).topics[0].errorCode.code == .none)
   }
 
+  private func alter(_ broker: GroupBroker, _ config: String, _ value: String) async throws {
+    let resource = IncrementalAlterConfigsRequest.AlterConfigsResource(
+      resourceType: 2, resourceName: "dlq.jobs", configs: [.init(name: config, configOperation: 0, value: value)])
+    let response = try await broker.send(IncrementalAlterConfigsRequest(resources: [resource]))
+    #expect(response.responses[0].errorCode.code == .none)
+  }
+
+  private func enable(_ broker: GroupBroker) async throws {
+    try await alter(broker, "errors.deadletterqueue.group.enable", "true")
+  }
+
   private func values(_ broker: GroupBroker) async -> [String] {
     guard broker.broker.topics.topic(named: "dlq.jobs") != nil else { return [] }
     return (try? await broker.read("dlq.jobs").values) ?? []
+  }
+
+  private func persistedStart(_ broker: GroupBroker, _ topic: Topic) async -> Int64? {
+    let key = ShareStateKey(groupId: "g", topicId: topic.id, partition: 0)
+    let summary = await withCheckedContinuation { continuation in
+      broker.broker.shareState.summary(key) { continuation.resume(returning: $0) }
+    }
+    return try? summary.get().startOffset
   }
 
   /// The headers of the only letter.
@@ -61,6 +81,8 @@ import Testing
       ])
     try await eventually { broker.sharePartition(topic)?.startOffset == 3 }
     #expect(broker.broker.deadLetters.counts == DeadLetterCounts(written: 1))
+    // Who looks at the group sees that nothing is left.
+    try await eventually { await persistedStart(broker, topic) == 3 }
 
     // It is so after a crash too.
     try broker.crashAndStart()
@@ -97,12 +119,72 @@ import Testing
     #expect(try await member.acknowledge(2...2, 1) == .none)
     #expect(broker.sharePartition(topic)?.archiving == 2)
 
+    // Nobody comes to fetch.
     try broker.crashAndStart()
+    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
     try await create(broker, ["errors.deadletterqueue.group.enable": "true"])
-    let again = ShareClient("m", of: topic, on: broker)
-    _ = try? await again.fetch()
-    try await eventually { await values(broker) == ["a", "b"] }
+    try await eventually(within: 60) { await values(broker) == ["a", "b"] }
     try await eventually { broker.sharePartition(topic)?.startOffset == 3 }
+    broker.stop()
+  }
+
+  @Test func `letters go on in a topic that was deleted and made again`() async throws {
+    let (broker, topic, member) = try await start(["errors.deadletterqueue.auto.create.topics.enable": "false"])
+    try await create(broker, ["errors.deadletterqueue.group.enable": "true"])
+    try await broker.produce(["a"], to: topic)
+    #expect(try await member.fetchSome().count == 1)
+    #expect(try await member.acknowledge(0...0, 3) == .none)
+    try await eventually { broker.sharePartition(topic)?.startOffset == 1 }
+
+    try await broker.deleteTopic("dlq.jobs")
+    try await broker.produce(["b"], to: topic)
+    #expect(try await member.fetchSome().count == 1)
+    #expect(try await member.acknowledge(1...1, 3) == .none)
+    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
+    #expect(broker.sharePartition(topic)?.archiving == 1)
+
+    try await create(broker, ["errors.deadletterqueue.group.enable": "true"])
+    try await eventually(within: 60) { await values(broker) == ["b"] }
+    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 0 }
+    broker.stop()
+  }
+
+  @Test(arguments: ["dlq.jobs", TransactionRuntime.topicName])
+  func `letters wait for room on a full disk, and nothing else does`(_ path: String) async throws {
+    let (broker, topic, member) = try await start()
+    try await create(broker, ["errors.deadletterqueue.group.enable": "true"])
+    try await broker.produce(["a", "b"], to: topic)
+    #expect(try await member.fetchSome().count == 2)
+    broker.disk.trouble.withLock { $0 = .init(path: path, isFull: true) }
+    #expect(try await member.acknowledge(0...1, 3, 1) == .none)
+    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
+    try await broker.produce(["c"], to: topic)
+    #expect(try await member.fetchSome().map(\.value) == ["c"])
+    #expect(try await member.acknowledge(2...2, 1) == .none)
+    #expect(broker.sharePartition(topic)?.archiving == 1)
+
+    broker.disk.trouble.withLock { $0 = .init() }
+    try await eventually(within: 60) { await values(broker) == ["a"] }
+    try await eventually { broker.sharePartition(topic)?.startOffset == 3 }
+    #expect(broker.broker.deadLetters.counts.written == 1)
+    broker.stop()
+  }
+
+  @Test func `a letter is not written while there is no room for the archiving of its record`() async throws {
+    let (broker, topic, member) = try await start()
+    try await create(broker, [:])
+    try await broker.produce(["a"], to: topic)
+    #expect(try await member.fetchSome().count == 1)
+    #expect(try await member.acknowledge(0...0, 3) == .none)
+    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
+    broker.disk.trouble.withLock { $0 = .init(path: ShareStateRuntime.topicName, isFull: true) }
+    try await enable(broker)
+    let failedAttempts = broker.broker.deadLetters.counts.failedAttempts
+    try await eventually { broker.broker.deadLetters.counts.failedAttempts > failedAttempts }
+    #expect(await values(broker) == [])
+    broker.disk.trouble.withLock { $0 = .init() }
+    try await eventually(within: 60) { await values(broker) == ["a"] }
+    try await eventually { broker.sharePartition(topic)?.startOffset == 1 }
     broker.stop()
   }
 
@@ -114,11 +196,19 @@ import Testing
     #expect(try await member.acknowledge(0...0, 3) == .none)
     try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
     #expect(await values(broker) == [])
-    let resource = IncrementalAlterConfigsRequest.AlterConfigsResource(
-      resourceType: 2, resourceName: "dlq.jobs",
-      configs: [.init(name: "errors.deadletterqueue.group.enable", configOperation: 0, value: "true")])
-    _ = try await broker.send(IncrementalAlterConfigsRequest(resources: [resource]))
+    try await enable(broker)
     try await eventually { await values(broker) == ["a"] }
+    broker.stop()
+  }
+
+  @Test func `a topic that is made for letters takes what its own topic just took`() async throws {
+    let (broker, topic, member) = try await start()
+    let large = String(repeating: "x", count: 1_048_400)
+    try await broker.produce([large], to: topic)
+    #expect(try await member.fetchSome().count == 1)
+    #expect(try await member.acknowledge(0...0, 3) == .none)
+    try await eventually { await values(broker) == [large] }
+    #expect(broker.broker.deadLetters.counts == DeadLetterCounts(written: 1))
     broker.stop()
   }
 
@@ -130,10 +220,7 @@ import Testing
     #expect(try await member.acknowledge(0...2, 3) == .none)
     try await eventually { await values(broker) == ["a", "b"] }
     #expect(broker.sharePartition(topic)?.archiving == 1)
-    let resource = IncrementalAlterConfigsRequest.AlterConfigsResource(
-      resourceType: 2, resourceName: "dlq.jobs",
-      configs: [.init(name: "max.message.bytes", configOperation: 0, value: "10000")])
-    _ = try await broker.send(IncrementalAlterConfigsRequest(resources: [resource]))
+    try await alter(broker, "max.message.bytes", "10000")
     try await eventually { await values(broker).count == 3 }
     broker.stop()
   }

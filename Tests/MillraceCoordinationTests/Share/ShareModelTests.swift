@@ -183,6 +183,7 @@ private struct ShareWorld {
     for offset in offsets { try end(offset, .deadLettered) }
     let decision = partition.archived(offsets)
     #expect(decision.deadLetters.isEmpty)
+    try perform(decision)
   }
 
   private mutating func crash() throws {

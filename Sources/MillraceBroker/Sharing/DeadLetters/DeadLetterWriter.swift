@@ -32,6 +32,10 @@ package final class DeadLetterWriter: Sendable {
   private static let maxBatchLetters = 1_000
   /// What is looked at for one batch.
   private static let maxLetterRuns = 2_000
+  /// Of a topic that is made for dead letters: whatever had room in its own topic has room here, with its headers.
+  private static let topicConfigs = [
+    "errors.deadletterqueue.group.enable": "true", "max.message.bytes": "\(Int32.max)",
+  ]
   private static let firstDelayMs: Int64 = 500
   private static let maxDelayMs: Int64 = 10_000
 
@@ -147,6 +151,8 @@ package final class DeadLetterWriter: Sendable {
   private enum Step {
     /// All that could be done is done.
     case finished
+    /// What waits is not known: until the state has been read, or never if the topic is gone.
+    case unknown
     case more
     /// Nothing can be done now.
     case failed(ProduceFailure)
@@ -169,6 +175,7 @@ package final class DeadLetterWriter: Sendable {
     switch step {
     case .more: submit(work.source)
     case .finished: finish(work)
+    case .unknown: setAside(work)
     case .failed(let failure): postpone(work, because: failure)
     case .refused(let offset, let failure):
       note(failure, of: work, about: "offset \(offset)")
@@ -184,9 +191,12 @@ package final class DeadLetterWriter: Sendable {
   /// One batch of letters, in one transaction.
   private func write(_ source: SharePartitionRuntime, skipping refused: Set<Int64>) throws(ProduceFailure) -> Step {
     let key = source.key
-    let letters = source.waitingDeadLetters(limit: Self.maxLetterRuns + refused.count).without(refused)
-    guard !letters.isEmpty, let origin = topics.topic(id: key.topicId), let partition = origin.partition(key.partition)
-    else { return .finished }
+    guard let waiting = source.waitingDeadLetters(limit: Self.maxLetterRuns + refused.count) else { return .unknown }
+    let letters = waiting.without(refused)
+    guard !letters.isEmpty else { return .finished }
+    guard let origin = topics.topic(id: key.topicId), let partition = origin.partition(key.partition) else {
+      return .unknown
+    }
     let config = groups.shareConfig(ofGroup: key.groupId)
     guard let name = config.deadLetterTopic else { return try archive(letters, of: source) }
     let target = try deadLetterTopic(named: name)
@@ -279,7 +289,7 @@ package final class DeadLetterWriter: Sendable {
           + "errors.deadletterqueue.group.enable=true, or set errors.deadletterqueue.auto.create.topics.enable=true.")
     }
     let made: Result<Topic, CatalogError> = waiting {
-      catalog.ensureTopic(named: name, overrides: ["errors.deadletterqueue.group.enable": "true"], done: $0)
+      catalog.ensureTopic(named: name, overrides: Self.topicConfigs, done: $0)
     }
     switch made {
     case .success(let topic): return topic
@@ -288,6 +298,15 @@ package final class DeadLetterWriter: Sendable {
   }
 
   // MARK: What is left
+
+  /// Whoever restores the share-partition submits it again.
+  private func setAside(_ work: Work) {
+    let key = work.source.key
+    state.withLock { state in
+      if state.work[key]?.source === work.source, state.work[key]?.isQueued == false { state.work[key] = nil }
+    }
+    work.source.beginLetters()
+  }
 
   private func finish(_ work: Work) {
     let key = work.source.key
@@ -299,7 +318,7 @@ package final class DeadLetterWriter: Sendable {
     }
     if isLeft { return retryLater(work, isBlocked: false) }
     guard work.complaint != nil else { return }
-    logger.info("dead letters are written again", metadata: Self.metadata(key))
+    logger.notice("dead letters are written again", metadata: metadata(key))
   }
 
   private func postpone(_ work: Work, because failure: ProduceFailure) {
@@ -331,24 +350,25 @@ package final class DeadLetterWriter: Sendable {
     }
   }
 
-  /// Says what is in the way, once for each reason.
+  /// Says what is in the way, once for each reason; of letters that are refused for the same one, the first is named.
   private func note(_ failure: ProduceFailure, of work: Work, about subject: String?) {
     let key = work.source.key
-    let complaint = failure.reason
+    let complaint = subject == nil ? failure.reason : failure.code.name
     let isNews = state.withLock { state -> Bool in
       guard state.work[key]?.source === work.source, state.work[key]?.complaint != complaint else { return false }
       state.work[key]?.complaint = complaint
       return true
     }
     guard isNews else { return }
-    var metadata = Self.metadata(key)
-    metadata["reason"] = "\(complaint)"
+    var metadata = metadata(key)
+    metadata["reason"] = "\(failure.reason)"
     if let subject { metadata["record"] = "\(subject)" }
     logger.error("dead letters cannot be written and are kept until they can", metadata: metadata)
   }
 
-  private static func metadata(_ key: ShareStateKey) -> Logger.Metadata {
-    ["group": "\(key.groupId)", "topic": "\(key.topicId)", "partition": "\(key.partition)"]
+  private func metadata(_ key: ShareStateKey) -> Logger.Metadata {
+    let topic = topics.topic(id: key.topicId)?.name ?? "\(key.topicId)"
+    return ["group": "\(key.groupId)", "topic": "\(topic)", "partition": "\(key.partition)"]
   }
 }
 

@@ -44,16 +44,19 @@ extension SharePartition {
     return write
   }
 
-  /// The letters of these offsets are written, durably, and so is the write that `archivingWrite` gave.
+  /// The letters of these offsets are written, durably, and so is the write that `archivingWrite` gave. What that could
+  /// not say, where the share-partition begins now and how much of it is done, is written behind it: a group that rests
+  /// from then on would seem to lag for ever.
   package mutating func archived(_ offsets: ClosedRange<Int64>) -> SharePartitionDecision {
-    let before = startOffset
     let archiving = runs.tally.archiving
     runs.change(offsets) { run in
       if case .archiving = run.phase { run.phase = .finished }
     }
     advanceStart()
     var decision = SharePartitionDecision()
-    decision.wakesFetches = runs.tally.archiving != archiving || startOffset != before
+    guard runs.tally.archiving != archiving else { return decision }
+    decision.write = startWrite
+    decision.wakesFetches = true
     return decision
   }
 }

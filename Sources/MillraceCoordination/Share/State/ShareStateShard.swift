@@ -140,6 +140,11 @@ package struct ShareStateShard: Sendable {
       deliveryCompleteCount: state.deliveryCompleteCount)
   }
 
+  /// Where records wait for their dead letters.
+  package var keysWithLetters: [ShareStateKey] {
+    states.filter { $0.value.snapshot.batches.contains { $0.state == .archiving } }.map(\.key)
+  }
+
   // MARK: Housekeeping
 
   /// The topics are gone, and the state of every group that consumed them with them.
