@@ -7,8 +7,9 @@ Prints a line for whatever happens, with the machine's monotonic time and how of
     t time partition offset count type       the member is about to acknowledge it: accept, release, reject
     c time partition offset count type       the broker has confirmed that
 
-Usage: share_member.py BOOTSTRAP GROUP TOPIC SEED LOCK_SECONDS wild|calm
-Ends cleanly on SIGTERM: closes the consumer, exits 0. A calm one accepts everything, as a wild one does from SIGUSR1 on.
+Usage: share_member.py BOOTSTRAP GROUP TOPIC SEED LOCK_SECONDS wild|calm POISON
+Ends cleanly on SIGTERM: closes the consumer, exits 0. A calm one accepts everything, as a wild one does from SIGUSR1 on,
+except for poison: of POISON messages (their values are numbers) one is rejected each time, or else released each time.
 """
 
 import os
@@ -24,6 +25,7 @@ chance = random.Random(int(sys.argv[4]))
 lock_seconds = float(sys.argv[5])
 stopping = False
 behaving = sys.argv[6] == "calm"
+poison = int(sys.argv[7])
 
 
 def stop(*_):
@@ -43,7 +45,10 @@ def tell(event, verdicts):
     sys.stdout.flush()
 
 
-def judge():
+def judge(message):
+    number = int(message.value())
+    if poison and number % poison == 0:
+        return AcknowledgeType.REJECT if number // poison % 2 == 0 else AcknowledgeType.RELEASE
     if behaving:
         return AcknowledgeType.ACCEPT
     return chance.choices(
@@ -71,7 +76,7 @@ def main():
             os._exit(1)
         if not behaving and chance.random() < 0.02:
             time.sleep(lock_seconds * 1.5)
-        verdicts = [(message, judge()) for message in messages]
+        verdicts = [(message, judge(message)) for message in messages]
         named = [(message, verdict.name.lower()) for message, verdict in verdicts]
         tell("t", named)
         for message, verdict in verdicts:
