@@ -12,10 +12,11 @@ import tempfile
 import time
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME
+from confluent_kafka import Consumer, Producer, TopicPartition, TIMESTAMP_CREATE_TIME
 from kafka import KafkaProducer
 
 from broker import binary
+from letters import content, read_all
 
 TIMESTAMP = 1_700_000_000_000
 
@@ -39,30 +40,7 @@ def create(run, *topics, partitions=2, **configs):
 
 
 def read(broker, topic, timeout=30):
-    """All committed records of a topic, by partition and offset."""
-    consumer = Consumer({
-        "bootstrap.servers": broker.bootstrap, "group.id": "unused", "enable.auto.commit": False,
-        "isolation.level": "read_committed", "enable.partition.eof": True, "fetch.wait.max.ms": 50,
-        "message.max.bytes": 20_000_000})
-    partitions = list(consumer.list_topics(topic, 10).topics[topic].partitions)
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    messages, ended, deadline = [], set(), time.monotonic() + timeout
-    while len(ended) < len(partitions):
-        assert time.monotonic() < deadline, f"{topic} has no end"
-        for message in consumer.consume(1000, 0.2):
-            if message.error() is None:
-                messages.append(message)
-            else:
-                assert message.error().name() == "_PARTITION_EOF", message.error()
-                ended.add(message.partition())
-    consumer.close()
-    return sorted(messages, key=lambda m: (m.partition(), m.offset()))
-
-
-def content(message, without=("__dlq.",)):
-    """What must not change, whatever is done to a record."""
-    headers = [(k, v) for k, v in message.headers() or [] if not k.startswith(without)]
-    return message.key(), message.value(), message.timestamp(), headers
+    return read_all(broker.bootstrap, topic, timeout)
 
 
 def header(message, name):
