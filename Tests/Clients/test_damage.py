@@ -279,6 +279,12 @@ class Injured:
         batches = self.origin.batches[name]
         end = batches[-1].last + 1 if batches else 0
         if self.is_clean:
+            if all(self.was_hit(checkpoint) for checkpoint in CHECKPOINTS[:2]):
+                # Nothing says how long the log was but its own end.
+                for batch in reversed(batches):
+                    if batch.base not in self.hit[name]:
+                        break
+                    end = batch.base
             return end
         trusted = 0 if self.was_hit(*CHECKPOINTS[:2]) else self.origin.recovery_points.get(name, 0)
         return min([batch.base for batch in batches if batch.base in self.hit[name] and batch.last >= trusted] + [end])

@@ -11,11 +11,11 @@ import Testing
   private func value(_ index: Int) -> String { "\(index)" + String(repeating: "v", count: 90) }
 
   /// A cleanly stopped store whose log has batches of two records.
-  private func stopped() throws -> Workspace {
+  private func stopped(_ config: LogConfig? = nil) throws -> Workspace {
     let workspace = Workspace()
     workspace.hasThreads = false
     let store = try workspace.open()
-    let log = try workspace.log(store, config)
+    let log = try workspace.log(store, config ?? self.config)
     for index in 0..<Self.batches {
       try log.append(batch([value(2 * index), value(2 * index + 1)], timestamp: 1_000_000 + Int64(index)), epoch: 3)
     }
@@ -135,6 +135,34 @@ import Testing
       try expectOnly(10...11, lost: original, "byte \(index), bit \(bit)", mayBeServed: isLeaderEpoch)
       original.write(bytes, name)
     }
+  }
+
+  @Test(arguments: [300, 4000], [1, 2, 8, 1 << 33])
+  func `a first offset that is not before the next segment's is damage`(_ segmentBytes: Int32, _ by: Int64) throws {
+    let config = LogConfig(segmentBytes: segmentBytes, indexIntervalBytes: 400)
+    let workspace = try stopped(config)
+    let name = try #require(workspace.files.first { $0.hasSuffix(".log") })
+    var last = Int64(0)
+    try workspace.edit(name) { bytes in
+      var position = 0
+      while true {
+        let header = try bytes[position...].withUnsafeBytes { try BatchHeader(parsing: $0) }
+        guard position + header.sizeInBytes == bytes.count else {
+          position += header.sizeInBytes
+          continue
+        }
+        last = header.baseOffset
+        for (place, byte) in withUnsafeBytes(of: (last + by).bigEndian, Array.init).enumerated() {
+          bytes[position + place] = byte
+        }
+        return
+      }
+    }
+    let log = try workspace.log(workspace.open(), config)
+    let (values, corrupt) = try readAll(log, maxBytes: 1)
+    #expect(corrupt == [last, last + 1])
+    #expect(values.count == 2 * Self.batches - 2)
+    for (offset, found) in values { #expect(found == value(Int(offset))) }
   }
 
   @Test func `zeros over several batches cost those`() throws {

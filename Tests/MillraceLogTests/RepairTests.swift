@@ -349,6 +349,22 @@ import Testing
     #expect(try cut(workspace).losses.map(\.offsets) == [8..<10, 12..<14])
   }
 
+  @Test func `sequences tell that a batch behind a gap is where it was`() throws {
+    // The third batch is gone whole, or from the header of the second one on.
+    for (from, hasIndexes) in [(2 * 267, true), (2 * 267, false), (267 + BatchHeader.byteCount, false)] {
+      let workspace = try stopped(idempotent: true)
+      let size = try batchSize(workspace)
+      #expect(size == 267)
+      let name = logs(workspace)[0]
+      // The fourth batch is the last that is whole.
+      workspace.edit(name) { $0.removeSubrange((4 * size + size / 2)...) }
+      workspace.edit(name) { $0.removeSubrange(from..<(from + size)) }
+      if !hasIndexes { for kind in [".index", ".timeindex"] { workspace.remove(name.dropLast(4) + kind) } }
+      let losses = try cut(workspace).losses.map(\.offsets)
+      #expect(losses.allSatisfy { !$0.overlaps(6..<8) }, "\(losses)")
+    }
+  }
+
   @Test func `batches between the gaps of a compacted log are kept`() throws {
     for knowsCleaner in [true, false] {
       let workspace = try stopped()

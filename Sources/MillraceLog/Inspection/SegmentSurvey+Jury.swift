@@ -58,6 +58,7 @@ extension SegmentSurvey {
           hear(index, entry == lastOffset, denies: entry > lastOffset)
         }
         if isReachedOverAltered(index) { pieces[index].weight += 1 }
+        if isReachedBySequences(index) { pieces[index].weight += 1 }
         try hearNeighbours(of: index)
       }
     }
@@ -80,6 +81,17 @@ extension SegmentSurvey {
       return false
     }
 
+    /// Whether the sequences jump to this piece, or from it, as far as the offsets do.
+    private func isReachedBySequences(_ index: Int) -> Bool {
+      for (first, second) in [(index - 1, index), (index, index + 1)] where first >= 0 && second < pieces.count {
+        guard pieces[first].end == pieces[second].position,
+          pieces[first].offsets.upperBound < pieces[second].offsets.lowerBound
+        else { continue }
+        if missing(between: pieces[first].last, and: pieces[second].first) == 0 { return true }
+      }
+      return false
+    }
+
     /// What is left of the headers of damaged neighbours.
     private mutating func hearNeighbours(of index: Int) throws(LogError) {
       let piece = pieces[index]
@@ -87,15 +99,27 @@ extension SegmentSurvey {
       if before < piece.position, let damaged = try survey.header(at: before),
         before + Int64(damaged.sizeInBytes) == piece.position
       {
-        let gap = piece.offsets.lowerBound - damaged.nextOffset
+        let gap = missing(between: damaged, and: piece.first)
         // As a producer writes it, or what is left of that proves nothing.
         let isCredible = Int64(damaged.recordCount) == Int64(damaged.lastOffsetDelta) + 1
         if gap == 0 || isCredible { hear(index, gap: gap, at: piece.offsets.lowerBound) }
       }
       let isFollowed = index + 1 < pieces.count && pieces[index + 1].position == piece.end
       if !isFollowed, let damaged = try survey.header(at: piece.end) {
-        hear(index, gap: damaged.baseOffset - piece.offsets.upperBound, at: piece.offsets.upperBound)
+        hear(index, gap: missing(between: piece.last, and: damaged), at: piece.offsets.upperBound)
       }
+    }
+
+    /// How many offsets are missing between two batches, but for those whose records are gone: where the sequences of a
+    /// producer jump as far as the offsets do.
+    private func missing(between first: BatchHeader, and second: BatchHeader) -> Int64 {
+      let (gap, overflow) = second.baseOffset.subtractingReportingOverflow(first.nextOffset)
+      // Damage can have made any offset.
+      if overflow { return -1 }
+      guard gap > 0, gap < Int64(Int32.max), first.hasProducerId, first.producerId == second.producerId,
+        first.producerEpoch == second.producerEpoch, first.baseSequence >= 0, second.baseSequence >= 0
+      else { return gap }
+      return second.baseSequence == BatchHeader.sequence(first.lastSequence, advancedBy: Int32(gap) + 1) ? 0 : gap
     }
 
     private mutating func hear(_ index: Int, gap: Int64, at offset: Int64) {
@@ -127,8 +151,7 @@ extension SegmentSurvey {
       if piece.position == 0 { return piece.offsets.lowerBound == survey.around.baseOffset ? .agrees : .jumps }
       guard index > 0, pieces[index - 1].end == piece.position, isChosen[index - 1] || unrefuted.contains(index - 1)
       else { return .unknown }
-      // Offsets that follow each other would have made one piece of them, were it not for the sequences.
-      return pieces[index - 1].offsets.upperBound == piece.offsets.lowerBound ? .contradicts : .jumps
+      return step(from: pieces[index - 1], to: piece)
     }
 
     private func after(_ index: Int, _ isChosen: [Bool], _ unrefuted: [Int]) -> Side {
@@ -140,7 +163,12 @@ extension SegmentSurvey {
       guard index + 1 < pieces.count, pieces[index + 1].position == piece.end,
         isChosen[index + 1] || unrefuted.contains(index + 1)
       else { return .unknown }
-      return pieces[index + 1].offsets.lowerBound == piece.offsets.upperBound ? .contradicts : .jumps
+      return step(from: piece, to: pieces[index + 1])
+    }
+
+    private func step(from first: Piece, to second: Piece) -> Side {
+      // Offsets that follow each other would have made one piece of them, were it not for the sequences.
+      first.offsets.upperBound == second.offsets.lowerBound ? .contradicts : .jumps
     }
 
     // MARK: Choosing

@@ -69,6 +69,15 @@ struct LogView {
     if segment.baseOffset < limit.segment { return segment.size }
     return segment.baseOffset == limit.segment ? limit.position : 0
   }
+
+  /// Where `segment` ends for a reader whose limit is `limit`: there, or where the next segment begins.
+  func end(of segment: Segment, _ limit: LogPosition) -> LogPosition {
+    guard segment.baseOffset < limit.segment else { return limit }
+    let next = segmentIndex(for: segment.baseOffset) + 1
+    return LogPosition(
+      offset: next < segments.count ? segments[next].baseOffset : limit.offset, segment: segment.baseOffset,
+      position: segment.size)
+  }
 }
 
 /// Which records a read may see.

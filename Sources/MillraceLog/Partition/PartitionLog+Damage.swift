@@ -7,23 +7,31 @@ extension PartitionLog {
   func examine(_ path: String, _ position: Int64, in view: LogView) throws(LogError) -> Bool {
     guard let segment = view.segments.first(where: { $0.log.path == path }) else { return false }
     let known = Set(segment.damages)
-    guard try segment.examine(around: position, limit: view.highWatermark) else { return false }
+    guard try segment.examine(around: position, limit: view.end(of: segment, view.highWatermark)) else { return false }
     for damage in segment.damages where !known.contains(damage) { report(damage, in: segment) }
     // Made of headers that are not to be believed.
     if !segment.isActive { try segment.repairIndexes() }
     return true
   }
 
-  /// `offset` is in no batch, the next one begins at `next`. Throws if damage took it. Compaction may have taken it, or
-  /// it was lost and that was told when the log was opened; a whole segment that is not there is told of here.
-  func refuse(_ offset: Int64, next: Int64, in view: LogView) throws(LogError) {
+  /// `offset` is in no batch. Throws if damage took it.
+  func refuse(_ offset: Int64, in view: LogView) throws(LogError) {
+    guard let segment = segment(of: offset, in: view),
+      let damage = segment.damages.first(where: { $0.offsets.contains(offset) })
+    else { return }
+    throw .corrupt(path: segment.log.path, position: damage.position)
+  }
+
+  /// These offsets are in no batch, and no damage took them. Compaction may have, or they were lost and that was told
+  /// when the log was opened; a whole segment that is not there is told of here.
+  func noteAbsent(_ offsets: Range<Int64>, in view: LogView) {
+    guard let segment = segment(of: offsets.lowerBound, in: view) else { return }
+    reportAbsent(offsets, segment)
+  }
+
+  private func segment(of offset: Int64, in view: LogView) -> Segment? {
     let index = max(0, view.segmentIndex(for: offset))
-    guard index < view.segments.count else { return }
-    let segment = view.segments[index]
-    if let damage = segment.damages.first(where: { $0.offsets.contains(offset) }) {
-      throw .corrupt(path: segment.log.path, position: damage.position)
-    }
-    reportAbsent(offset..<next, segment)
+    return index < view.segments.count ? view.segments[index] : nil
   }
 
   /// The segment that follows `segment`, all of which was read, begins at `next`.

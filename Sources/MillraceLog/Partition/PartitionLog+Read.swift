@@ -44,7 +44,7 @@ extension PartitionLog {
     guard offset < limit.offset, let (start, firstSize) = try start(of: offset, in: view, limit),
       let segment = view.segment(start.segment)
     else { return plan }
-    if start.offset > offset { try refuse(offset, next: start.offset, in: view) }
+    if start.offset > offset { try refuse(offset, in: view) }
     if let damage = segment.damages.first(where: { $0.position == start.position }) {
       throw .corrupt(path: segment.log.path, position: damage.position)
     }
@@ -54,7 +54,8 @@ extension PartitionLog {
       firstSize: firstSize)
     guard end.position > start.position else { return plan }
     if start.position < segment.inheritedBytes,
-      let damage = try segment.damage(from: start, isBoundary: firstSize == nil, to: end.position, limit: limit)
+      let damage = try segment.damage(
+        from: start, isBoundary: firstSize == nil, to: end.position, limit: view.end(of: segment, limit))
     {
       report(damage, in: segment)
       if damage.position <= start.position {
@@ -68,6 +69,7 @@ extension PartitionLog {
       }
       end = LogPosition(offset: damage.offsets.lowerBound, segment: segment.baseOffset, position: damage.position)
     }
+    if start.offset > offset { noteAbsent(offset..<start.offset, in: view) }
     if start.position < segment.inheritedBytes, end.position == segment.size { noteAbsent(before: end.offset, segment) }
     plan.byteCount = Int(end.position - start.position)
     plan.extents = [
@@ -113,8 +115,7 @@ extension PartitionLog {
     minOneBatch: Bool, firstSize: Int64?
   ) throws(LogError) -> LogPosition {
     if readable - start.position <= Int64(max(0, maxBytes)) {
-      return LogPosition(
-        offset: nextOffset(after: segment, in: view, limit), segment: segment.baseOffset, position: readable)
+      return view.end(of: segment, limit)
     }
     if firstSize.map({ $0 <= Int64(maxBytes) }) ?? true {
       let end = try segment.boundary(from: start, notAfter: start.position + Int64(max(0, maxBytes)), limit: readable)
@@ -124,11 +125,6 @@ extension PartitionLog {
     return try segment.boundary(
       from: start, notAfter: start.position + (try segment.batchSize(at: start.position, limit: readable)),
       limit: readable)
-  }
-
-  private func nextOffset(after segment: Segment, in view: LogView, _ limit: LogPosition) -> Int64 {
-    if segment.baseOffset == limit.segment { return limit.offset }
-    return view.segments[view.segmentIndex(for: segment.baseOffset) + 1].baseOffset
   }
 
   private func remember(_ end: LogPosition, after offset: Int64, _ seen: LogView) {

@@ -91,12 +91,12 @@ extension LogLoader {
     do {
       try HeaderScan.run(file, from: start, to: segment.size, blockSize: 64 << 10) { (scan) throws(LogError) in
         while let header = try scan.peek() {
-          guard header.baseOffset >= endOffset, segment.relative(header.lastOffset) != nil else { throw scan.corrupt }
+          guard header.baseOffset >= endOffset, header.lastOffset < following,
+            segment.relative(header.lastOffset) != nil
+          else { throw scan.corrupt }
           if header.lastOffset >= trustedOffset {
             if isLast, isKnown, header.baseOffset != endOffset { throw scan.corrupt }
-            guard header.lastOffset < following, try BatchCheck.isWhole(file, header, at: scan.position) else {
-              throw scan.corrupt
-            }
+            guard try BatchCheck.isWhole(file, header, at: scan.position) else { throw scan.corrupt }
             if isKnown, header.baseOffset > endOffset {
               let walk = BatchWalk(file: file, position: scan.position, expected: endOffset, size: segment.size)
               guard try walk.sound() != nil else { throw scan.corrupt }

@@ -4,12 +4,15 @@
 import MillraceRecords
 
 extension Segment {
-  /// The damage in the bytes of a read from `start` to `end`. What was not checked before is now. `isBoundary` when a
-  /// read that ended at `start` says so, rather than the header there.
+  /// The damage in the bytes of a read from `start` to `end`, or in the batch behind, which says where the next read
+  /// begins. What was not checked before is now. `isBoundary` when a read that ended at `start` says so, rather than the
+  /// header there.
+  ///
+  /// - Parameter limit: where the segment ends for this reader: no batch ends behind it, in the file or in its offsets.
   func damage(
     from start: LogPosition, isBoundary: Bool, to end: Int64, limit: LogPosition
   ) throws(LogError) -> Damage? {
-    let end = min(end, inheritedBytes)
+    let end = min(end + 1, inheritedBytes)
     guard start.position < end else { return nil }
     if !damage.withLock({ $0.isChecked(start.position..<end) }) {
       let from = isBoundary ? (start.position, start.offset) : try anchor(before: start.position)
@@ -48,10 +51,8 @@ extension Segment {
   private func check(
     from start: (position: Int64, offset: Int64), through end: Int64, limit: LogPosition
   ) throws(LogError) -> Bool {
-    let size = baseOffset == limit.segment ? limit.position : self.size
-    // No batch of the segment ends behind it.
-    let endOffset =
-      baseOffset == limit.segment ? limit.offset : min(limit.offset, baseOffset + Int64(Int32.max) + 1)
+    let size = limit.position
+    let endOffset = min(limit.offset, baseOffset + Int64(Int32.max) + 1)
     var walk = BatchWalk(file: try file(), position: start.position, expected: start.offset, size: size)
     walk.endOffset = endOffset
     var isNews = false

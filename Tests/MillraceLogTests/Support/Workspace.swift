@@ -59,9 +59,9 @@ final class Workspace {
     _ = FileManager.default.createFile(atPath: rootFile(name), contents: Data(bytes))
   }
   /// Changes one file of `orders-0`.
-  func edit(_ name: String, _ change: (inout [UInt8]) -> Void) {
+  func edit(_ name: String, _ change: (inout [UInt8]) throws -> Void) rethrows {
     var bytes = bytes(name)
-    change(&bytes)
+    try change(&bytes)
     write(bytes, name)
   }
   var files: [String] { (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/orders-0").sorted()) ?? [] }
