@@ -14,6 +14,8 @@ import pytest
 from confluent_kafka import Producer, TopicPartition, Consumer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from broker import binary
+
 MEMBER = str(pathlib.Path(__file__).with_name("consumer_member.py"))
 PARTITIONS = 24
 PATIENCE = 180
@@ -284,3 +286,74 @@ def test_members_subscribe_by_regular_expression(broker, topic):
         wait_for(expected | {TopicPartition(topic + "-b", 0)})
     finally:
         consumer.close()
+
+
+@pytest.mark.parametrize("settings", [
+    {"partition.assignment.strategy": "cooperative-sticky"},
+    {"group.protocol": "consumer"},
+], ids=["cooperative-sticky", "consumer"])
+def test_members_of_millrace_and_of_librdkafka_share_a_group(shared_broker, topic, settings):
+    admin = AdminClient({"bootstrap.servers": shared_broker.bootstrap})
+    admin.create_topics([NewTopic(topic, 6)])[topic].result(60)
+    group = "g-" + topic
+    theirs, ours = collections.defaultdict(set), collections.defaultdict(set)
+    owned = set()
+    stopping = threading.Event()
+    written = 0
+
+    def consume():
+        consumer = Consumer({
+            "bootstrap.servers": shared_broker.bootstrap, "group.id": group, "auto.offset.reset": "earliest"} | settings)
+        consumer.subscribe(
+            [topic], on_assign=lambda _, found: owned.update(p.partition for p in found),
+            on_revoke=lambda _, lost: owned.difference_update(p.partition for p in lost))
+        while not stopping.is_set():
+            message = consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                theirs[message.partition()].add(int(message.value()))
+        consumer.close()
+
+    def listen(process):
+        for line in process.stdout:
+            partition, value = line.split()
+            ours[int(partition.removeprefix("Partition:"))].add(int(value))
+
+    def write_until(condition, what):
+        nonlocal written
+        producer = Producer({"bootstrap.servers": shared_broker.bootstrap, "linger.ms": 5})
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: {owned}, {sorted(theirs)}, {sorted(ours)}"
+            for partition in range(6):
+                producer.produce(topic, b"%d" % written, partition=partition)
+                written += 1
+            assert producer.flush(30) == 0
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    process = None
+    try:
+        write_until(lambda: len(owned) == 6 and len(theirs) == 6, "one member reads everything")
+        properties = [word for name, value in settings.items() for word in ("--consumer-property", f"{name}={value}")]
+        process = subprocess.Popen(
+            [binary(), "kafka-console-consumer", "--bootstrap-server", shared_broker.bootstrap, "--topic", topic,
+             "--group", group, "--property", "print.partition=true", *properties], stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=listen, args=(process,), daemon=True).start()
+        write_until(lambda: len(owned) == 3 and set(ours) == set(range(6)) - owned, "two members share the partitions")
+        process.terminate()
+        process.wait(60)
+        write_until(lambda: len(owned) == 6, "the other gets everything back")
+
+        def missing():
+            return set(range(written)) - set().union(*theirs.values(), *ours.values())
+
+        deadline = time.monotonic() + PATIENCE
+        while missing() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not missing(), f"nobody read {sorted(missing())[:20]}"
+    finally:
+        stopping.set()
+        thread.join(60)
+        if process is not None:
+            process.kill()

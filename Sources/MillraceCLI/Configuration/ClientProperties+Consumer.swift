@@ -8,6 +8,7 @@ extension ClientProperties {
     try choice("group.protocol", ["classic": .classic, "consumer": .consumer]) { consumer.groupProtocol = $0 }
     consumer.remoteAssignor = self["group.remote.assignor"]
     consumer.rack = self["client.rack"]
+    try assignors("partition.assignment.strategy") { consumer.assignors = $0 }
     try choice("auto.offset.reset", ["earliest": .earliest, "latest": .latest, "none": .none]) {
       consumer.autoOffsetReset = $0
     }
@@ -25,5 +26,23 @@ extension ClientProperties {
     try duration("fetch.max.wait.ms") { consumer.fetchMaxWait = $0 }
     try boolean("check.crcs") { consumer.checksCRCs = $0 }
     return consumer
+  }
+
+  /// By their names in the protocol, which librdkafka uses as well, or by those of Kafka's classes.
+  private func assignors(_ name: String, _ use: ([GroupAssignor]) -> Void) throws {
+    guard let setting = settings[name] else { return }
+    let classes: [String: GroupAssignor] = [
+      "RangeAssignor": .range, "RoundRobinAssignor": .roundRobin, "StickyAssignor": .sticky,
+      "CooperativeStickyAssignor": .cooperativeSticky,
+    ]
+    use(
+      try setting.value.split(separator: ",").map(\.trimmed).map { value in
+        let className = value.split(separator: ".").last.map(String.init) ?? ""
+        guard let assignor = GroupAssignor(rawValue: value) ?? classes[className] else {
+          let known = GroupAssignor.allCases.map(\.rawValue).joined(separator: ", ")
+          throw failure(name, setting, "expected a list of \(known)")
+        }
+        return assignor
+      })
   }
 }

@@ -13,11 +13,20 @@ public enum GroupAssignor: String, Sendable, Hashable, CaseIterable {
   case range
   /// All partitions in turn.
   case roundRobin = "roundrobin"
+  /// As evenly as can be, and members keep what they had.
+  case sticky
+  /// The same without a pause: a member only gives up what is to be another's, and goes on reading the rest meanwhile
+  /// (KIP-429). A member that offers others as well gives up everything as they do, so that a group can change over
+  /// member by member.
+  case cooperativeSticky = "cooperative-sticky"
+
+  var isCooperative: Bool { self == .cooperativeSticky }
 }
 
 /// How members of a group agree on who reads what (`group.protocol`).
 public enum GroupProtocol: String, Sendable, Hashable, CaseIterable {
-  /// A member works it out for all, and everybody gives up everything meanwhile.
+  /// A member works it out for all, by ``ConsumerConfiguration/assignors``; but for
+  /// ``GroupAssignor/cooperativeSticky`` everybody gives up everything meanwhile.
   case classic
   /// The coordinator decides, and a member only gives up what it has to (KIP-848); brokers from Kafka 4.0 on have it.
   case consumer

@@ -118,8 +118,8 @@ final class ClassicMember: GroupMember {
       }
     case .release(let partitions, let isLost):
       await release(partitions, isLost: isLost)
-    case .join(let memberId, let topics):
-      let response = try await join(memberId, topics)
+    case .join(let joining):
+      let response = try await join(joining)
       take(response.errorCode) { $0.joined(response, now: .now()) }
     case .count(let topics):
       let counts = try await count(topics)
@@ -171,26 +171,37 @@ final class ClassicMember: GroupMember {
       logger.debug("giving up partitions", metadata: ["group": "\(group)", "partitions": "\(partitions)"])
       await configuration.onRebalance?(isLost ? .lost(partitions) : .revoked(partitions))
     }
-    fetcher.assign([:])
+    let gone = Set(partitions)
+    read(state.withLock { $0.membership.owned }.filter { !gone.contains($0) })
     state.withLock { $0.membership.released(now: .now()) }
   }
 
   private func adopt(_ partitions: [TopicPartition]) async {
-    logger.debug("taking partitions", metadata: ["group": "\(group)", "partitions": "\(partitions)"])
-    await configuration.onRebalance?(.assigned(partitions))
-    fetcher.assign(Dictionary(partitions.map { ($0, .committed) }, uniquingKeysWith: { first, _ in first }))
-    state.withLock { $0.membership.adopted(partitions) }
+    let owned = Set(state.withLock { $0.membership.owned })
+    let new = partitions.filter { !owned.contains($0) }
+    logger.debug("taking partitions", metadata: ["group": "\(group)", "partitions": "\(new)"])
+    await configuration.onRebalance?(.assigned(new))
+    read(partitions)
+    state.withLock { $0.membership.adopted(partitions, now: .now()) }
     fetcher.letGo()
+  }
+
+  /// What is read already goes on where it is.
+  private func read(_ partitions: [TopicPartition]) {
+    fetcher.assign(Dictionary(partitions.map { ($0, .committed) }, uniquingKeysWith: { first, _ in first }))
   }
 
   // MARK: Requests
 
   private var coordinator: Cluster.Destination { .coordinator(.group(group)) }
 
-  private func join(_ memberId: String, _ topics: Set<String>) async throws(KafkaError) -> JoinGroupResponse {
-    let metadata: ByteBuffer
+  private func join(_ joining: ClassicMembership.Joining) async throws(KafkaError) -> JoinGroupResponse {
+    var protocols: [JoinGroupRequest.JoinGroupRequestProtocol] = []
     do throws(ProtocolError) {
-      metadata = try GroupSubscription(topics: topics.sorted()).encoded()
+      for assignor in configuration.assignors {
+        let subscription = GroupSubscription(joining, for: assignor)
+        protocols.append(.init(name: assignor.rawValue, metadata: try subscription.encoded()))
+      }
     } catch {
       throw KafkaError(.invalidArgument, "the subscription cannot be sent: \(error)")
     }
@@ -198,16 +209,15 @@ final class ClassicMember: GroupMember {
     let group = group
     return try await cluster.attempt(
       to: coordinator, on: .group, timeout: configuration.maxPollInterval + Self.joinSlack
-    ) { version throws(KafkaError) in
+    ) { [protocols] version throws(KafkaError) in
       if configuration.groupInstanceId != nil, version < 5 {
         throw KafkaError(
           .unsupportedVersion, "the broker does not know static members (KIP-345); leave out the group instance id")
       }
       return JoinGroupRequest(
         groupId: group, sessionTimeoutMs: configuration.sessionTimeout.clampedMilliseconds,
-        rebalanceTimeoutMs: configuration.maxPollInterval.clampedMilliseconds, memberId: memberId,
-        groupInstanceId: configuration.groupInstanceId, protocolType: "consumer",
-        protocols: configuration.assignors.map { .init(name: $0.rawValue, metadata: metadata) })
+        rebalanceTimeoutMs: configuration.maxPollInterval.clampedMilliseconds, memberId: joining.memberId,
+        groupInstanceId: configuration.groupInstanceId, protocolType: "consumer", protocols: protocols)
     }
   }
 

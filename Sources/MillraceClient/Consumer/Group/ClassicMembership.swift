@@ -8,9 +8,14 @@
 //                  application,                                                   reading
 //                  commit
 //
-// Rebalancing is eager: a member gives up all its partitions before it joins again. It does so between two batches, so
-// the application never has records of a partition that is another member's, unless it was lost: the group took it away
-// because the member was gone for too long.
+// Rebalancing is eager by default: a member gives up all its partitions before it joins again. With a cooperative assignor
+// (KIP-429) it joins with them and goes on reading; what the new assignment leaves out it gives up afterwards, and joins
+// once more so that others get it:
+//
+//    joining ──▶ … syncing ──▶ (releasing what is left out) ──▶ adopting ──▶ stable, or joining
+//
+// Partitions are given up between two batches, so the application never has records of a partition that is another
+// member's, unless it was lost: the group took it away because the member was gone for too long.
 
 import MillraceProtocol
 import NIOCore
@@ -23,6 +28,9 @@ struct ClassicMembership {
     var maxPollInterval: TimeAmount
     var metadataMaxAge: TimeAmount
     var backoff: Backoff
+
+    /// Whether whatever the group chooses of them works without giving up everything.
+    var isCooperative: Bool { assignors.allSatisfy(\.isCooperative) }
   }
 
   enum Phase: Equatable {
@@ -44,21 +52,32 @@ struct ClassicMembership {
     case sleep(until: NIODeadline?)
     /// Stop handing out between two batches; `held`. At the latest then, ask again.
     case hold(until: NIODeadline?)
-    /// Stop reading; `released`.
+    /// Stop reading these; `released`.
     case release([TopicPartition], isLost: Bool)
     /// `joined` or `failed`
-    case join(memberId: String, topics: Set<String>)
+    case join(Joining)
     /// Find out how many partitions these topics have; `counted`.
     case count(Set<String>)
     /// `synced` or `failed`
     case sync(assignments: [String: [TopicPartition]])
-    /// Read these partitions from now on; `adopted`.
+    /// Read these partitions from now on, and no others; `adopted`.
     case adopt([TopicPartition])
     /// `heartbeat`
     case heartbeat
     /// Tell the group that this member goes; `left`.
     case leave
     case stop(KafkaError)
+  }
+
+  /// What a member joins with.
+  struct Joining: Equatable {
+    var memberId: String
+    var topics: Set<String>
+    /// What it reads and goes on reading.
+    var owned: [TopicPartition] = []
+    /// What it was assigned last, and in which generation.
+    var last: [TopicPartition] = []
+    var lastGeneration: Int32 = -1
   }
 
   /// How soon a topic that does not exist is looked for again.
@@ -70,7 +89,15 @@ struct ClassicMembership {
   private(set) var generation: Int32 = -1
   private(set) var protocolName: String?
   private var topics: Set<String> = []
+  /// What this member joined with.
+  private var joinedTopics: Set<String>?
   private(set) var owned: [TopicPartition] = []
+  /// What was assigned last, also after it was given up; for assignors that look at it.
+  private var last: (partitions: [TopicPartition], generation: Int32) = ([], -1)
+  /// The new assignment, while what it leaves out is given up.
+  private var target: [TopicPartition]?
+  /// Something was given up for others, who get it when everybody joins again.
+  private var rejoins = false
   private var nextHeartbeat = NIODeadline.distantFuture
   private var backoff: Backoff
   /// As leader: the topics of all members with their partition counts, and when to look again.
@@ -98,12 +125,17 @@ struct ClassicMembership {
     switch phase {
     case .unsubscribed: return .sleep(until: nil)
     case .releasing(isLost: true, _): return .release(owned, isLost: true)
-    case .releasing(_, isHeld: true): return .release(owned, isLost: false)
+    case .releasing(_, isHeld: true): return .release(leaving, isLost: false)
     case .releasing(_, isHeld: false):
       // The group waits for us, but only as long as we are heard of.
       return nextHeartbeat <= now ? .heartbeat : .hold(until: wakeUp(busySince))
     case .awaitingApplication: return .hold(until: nil)
-    case .joining(let after): return after > now ? .sleep(until: after) : .join(memberId: memberId, topics: topics)
+    case .joining(let after):
+      guard after <= now else { return .sleep(until: after) }
+      joinedTopics = topics
+      return .join(
+        Joining(
+          memberId: memberId, topics: topics, owned: owned, last: last.partitions, lastGeneration: last.generation))
     case .assigning(_, let members): return .count(members.reduce(into: []) { $0.formUnion($1.topics) })
     case .syncing(let assignments): return .sync(assignments: assignments)
     case .adopting(let partitions): return .adopt(partitions)
@@ -114,6 +146,13 @@ struct ClassicMembership {
     case .leaving: return .leave
     case .failed: return .stop(error ?? .closed("the group member"))
     }
+  }
+
+  /// What is to be given up: everything, or what the new assignment leaves out.
+  private var leaving: [TopicPartition] {
+    guard let target else { return owned }
+    let kept = Set(target)
+    return owned.filter { !kept.contains($0) }
   }
 
   private func wakeUp(_ busySince: NIODeadline?) -> NIODeadline {
@@ -142,7 +181,16 @@ struct ClassicMembership {
   }
 
   mutating func released(now: NIODeadline) {
+    if case .releasing(isLost: false, _) = phase, let target {
+      let given = Set(leaving)
+      owned.removeAll { given.contains($0) }
+      self.target = nil
+      rejoins = true
+      phase = .adopting(target)
+      return
+    }
     owned = []
+    target = nil
     guard case .releasing = phase else { return }
     phase = mustAwaitApplication ? .awaitingApplication : .joining(after: now)
     mustAwaitApplication = false
@@ -164,10 +212,12 @@ struct ClassicMembership {
       phase = .syncing([:])
       return
     }
-    let candidates = response.members.map { member in
-      GroupCandidate(
-        memberId: member.memberId, groupInstanceId: member.groupInstanceId,
-        topics: Set((try? GroupSubscription(decoding: member.metadata))?.topics ?? []))
+    let candidates = response.members.map { member -> GroupCandidate in
+      let subscription = try? GroupSubscription(decoding: member.metadata)
+      let previous = subscription?.previous ?? (partitions: [], generation: -1)
+      return GroupCandidate(
+        memberId: member.memberId, groupInstanceId: member.groupInstanceId, topics: Set(subscription?.topics ?? []),
+        owned: previous.partitions, ownedGeneration: previous.generation)
     }
     phase = .assigning(response.protocolName.flatMap { GroupAssignor(rawValue: $0) }, candidates)
   }
@@ -197,12 +247,21 @@ struct ClassicMembership {
       )
     }
     nextHeartbeat = now + settings.heartbeatInterval
-    phase = .adopting(assignment.partitions)
+    target = assignment.partitions
+    if leaving.isEmpty {
+      target = nil
+      phase = .adopting(assignment.partitions)
+    } else {
+      phase = .releasing(isLost: false, isHeld: false)
+    }
   }
 
-  mutating func adopted(_ partitions: [TopicPartition]) {
+  mutating func adopted(_ partitions: [TopicPartition], now: NIODeadline) {
     owned = partitions
+    last = (partitions, generation)
     phase = .stable
+    if rejoins || topics != joinedTopics ?? topics { rejoin(now: now) }
+    rejoins = false
   }
 
   mutating func heartbeat(_ code: ErrorCode, now: NIODeadline) {
@@ -210,7 +269,7 @@ struct ClassicMembership {
     if code == .none {
       backoff = settings.backoff
     } else if case .releasing = phase, code == .rebalanceInProgress {
-      // That is what we are about to do.
+      // Joining again is what we are about to do.
     } else {
       refused(code, now: now)
     }
@@ -232,6 +291,7 @@ struct ClassicMembership {
   mutating func left() {
     memberId = ""
     generation = -1
+    forgetAssignment()
     mustAwaitApplication = true
     phase = .releasing(isLost: true, isHeld: false)
   }
@@ -257,13 +317,21 @@ struct ClassicMembership {
   }
 
   private mutating func rejoin(now: NIODeadline) {
-    phase = owned.isEmpty ? .joining(after: now) : .releasing(isLost: false, isHeld: false)
+    let goesOn = owned.isEmpty || settings.isCooperative
+    phase = goesOn ? .joining(after: now) : .releasing(isLost: false, isHeld: false)
   }
 
   private mutating func lose(forgettingMember: Bool, now: NIODeadline) {
     if forgettingMember { memberId = "" }
     generation = -1
+    forgetAssignment()
     phase = owned.isEmpty ? .joining(after: now) : .releasing(isLost: true, isHeld: false)
+  }
+
+  private mutating func forgetAssignment() {
+    last = ([], -1)
+    target = nil
+    rejoins = false
   }
 
   private mutating func stop(_ error: KafkaError) {

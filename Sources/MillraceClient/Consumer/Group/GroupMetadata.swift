@@ -5,6 +5,11 @@
 //    │ version 2 │ ConsumerProtocolSubscription or …Assignment  │
 //    └───────────┴──────────────────────────────────────────────┘
 //
+// Members that use the sticky assignor have given up everything by the time they join. What they had is in the
+// subscription's user data, in a layout of the Java client's (int32, big-endian):
+//
+//    [topic string, [partition]] generation
+//
 // Members of other clients and newer versions write them too: a version that we do not know is read as the last we do,
 // since versions only ever add at the end.
 
@@ -12,16 +17,67 @@ import MillraceProtocol
 import NIOCore
 
 struct GroupSubscription: Sendable, Equatable {
-  private static let version: Int16 = 1
+  private static let version: Int16 = 3
 
   var topics: [String]
   var userData: ByteBuffer?
   var ownedPartitions: [TopicPartition] = []
+  /// Since which generation they are owned.
+  var generation: Int32 = -1
   var rack: String?
 
-  init(topics: [String], ownedPartitions: [TopicPartition] = []) {
+  init(topics: [String], ownedPartitions: [TopicPartition] = [], generation: Int32 = -1) {
     self.topics = topics
     self.ownedPartitions = ownedPartitions
+    self.generation = generation
+  }
+
+  /// What a member joins with, for the case that the group chooses `assignor`.
+  init(_ joining: ClassicMembership.Joining, for assignor: GroupAssignor) {
+    self.init(topics: joining.topics.sorted())
+    switch assignor {
+    case .range, .roundRobin: break
+    case .sticky:
+      if !joining.last.isEmpty { userData = Self.stickyData(joining.last, joining.lastGeneration) }
+    case .cooperativeSticky:
+      ownedPartitions = joining.owned
+      generation = joining.lastGeneration
+    }
+  }
+
+  /// What the member had before, and since which generation.
+  var previous: (partitions: [TopicPartition], generation: Int32) {
+    guard ownedPartitions.isEmpty, let userData, let previous = try? Self.previous(fromStickyData: userData) else {
+      return (ownedPartitions, generation)
+    }
+    return previous
+  }
+
+  private static func stickyData(_ partitions: [TopicPartition], _ generation: Int32) -> ByteBuffer {
+    let topics = partitions.groupedByTopic()
+    var data = ByteBuffer()
+    data.writeInteger(Int32(topics.count))
+    for (topic, indexes) in topics {
+      data.writeInteger(Int16(topic.utf8.count))
+      data.writeString(topic)
+      data.writeInteger(Int32(indexes.count))
+      for index in indexes { data.writeInteger(index) }
+    }
+    data.writeInteger(generation)
+    return data
+  }
+
+  private static func previous(
+    fromStickyData data: ByteBuffer
+  ) throws(ProtocolError) -> (partitions: [TopicPartition], generation: Int32) {
+    var reader = MessageReader(data)
+    var partitions: [TopicPartition] = []
+    for _ in 0..<max(0, try reader.readInt32()) {
+      let topic = try reader.readString(false)
+      for _ in 0..<max(0, try reader.readInt32()) { partitions.append(TopicPartition(topic, try reader.readInt32())) }
+    }
+    // The first version of the layout had no generation.
+    return (partitions, (try? reader.readInt32()) ?? -1)
   }
 
   init(decoding bytes: ByteBuffer) throws(ProtocolError) {
@@ -31,13 +87,15 @@ struct GroupSubscription: Sendable, Equatable {
     ownedPartitions = message.ownedPartitions.flatMap { topic in
       topic.partitions.map { TopicPartition(topic.topic, $0) }
     }
+    generation = message.generationId
     rack = message.rackId
   }
 
   func encoded() throws(ProtocolError) -> ByteBuffer {
     try ConsumerProtocolSubscription(
       topics: topics, userData: userData,
-      ownedPartitions: ownedPartitions.groupedByTopic().map { .init(topic: $0.topic, partitions: $0.partitions) }
+      ownedPartitions: ownedPartitions.groupedByTopic().map { .init(topic: $0.topic, partitions: $0.partitions) },
+      generationId: generation, rackId: rack
     )
     .encodedVersioned(Self.version)
   }

@@ -6,6 +6,9 @@ struct GroupCandidate: Sendable, Equatable {
   var memberId: String
   var groupInstanceId: String?
   var topics: Set<String>
+  /// What it read before, and since which generation; -1 when it does not say.
+  var owned: [TopicPartition] = []
+  var ownedGeneration: Int32 = -1
 }
 
 extension GroupAssignor {
@@ -21,8 +24,32 @@ extension GroupAssignor {
     switch self {
     case .range: Self.assignRanges(sorted, partitionCounts, &assignment)
     case .roundRobin: Self.assignInTurn(sorted, partitionCounts, &assignment)
+    case .sticky, .cooperativeSticky:
+      var balance = StickyBalance(sorted, partitionCounts)
+      balance.fill()
+      balance.even()
+      for (member, partitions) in zip(sorted, balance.partitions) {
+        assignment[member.memberId] = partitions.sorted()
+      }
+      if isCooperative { Self.holdBackOwned(sorted, &assignment) }
     }
     return assignment
+  }
+
+  /// What another member still reads is left out until that member has given it up: it joins again then.
+  private static func holdBackOwned(
+    _ members: [GroupCandidate], _ assignment: inout [String: [TopicPartition]]
+  ) {
+    var readers: [TopicPartition: Set<String>] = [:]
+    for member in members {
+      for partition in member.owned { readers[partition, default: []].insert(member.memberId) }
+    }
+    for member in members {
+      assignment[member.memberId]?.removeAll { partition in
+        guard let readers = readers[partition] else { return false }
+        return !readers.contains(member.memberId)
+      }
+    }
   }
 
   /// Of n partitions and m members each gets n / m in a row, and the first n % m one more.
