@@ -7,7 +7,7 @@ import Testing
 
 @testable import MillraceCLI
 
-@Suite("Programs as handlers", .timeLimit(.minutes(5)))
+@Suite("Programs as handlers", .serialized, .timeLimit(.minutes(5)))
 struct HandlerTests {
   // MARK: What they are told
 

@@ -12,7 +12,6 @@ struct HandlerRun: Sendable {
   let program: HandlerProgram
   /// End when no record came for so long.
   let idleTimeout: Duration?
-
   let work: Work
 
   func run() async throws {

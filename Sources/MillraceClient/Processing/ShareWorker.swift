@@ -5,9 +5,9 @@ import Synchronization
 
 /// How a ``ShareWorker`` takes and handles records.
 public struct ShareWorkerConfiguration: Sendable {
-  /// Acknowledgements are explicit and locks are renewed, whatever it says.
+  /// Whatever it says, acknowledgements are explicit, locks are renewed, and no more records come than are handled soon.
   public var consumer: ShareConsumerConfiguration
-  /// How many handlers run at a time. About as many records more wait in this member.
+  /// How many handlers run at a time. While all of them do, about as many records more are fetched already.
   public var concurrency = 1
   /// How long handlers may go on when the work ends; then they are cancelled.
   public var grace: Duration = .seconds(10)
@@ -79,7 +79,8 @@ public struct ShareWorker: Sendable {
     consumer.acknowledgementMode = .explicit
     consumer.renewsLocks = true
     consumer.acquireMode = .recordLimit
-    consumer.maxRecords = min(consumer.maxRecords, configuration.concurrency)
+    // Enough to fetch when every handler has a record and none waits for one, and not before.
+    consumer.maxRecords = configuration.concurrency + 1
     let next = consumer.onAcknowledged
     consumer.onAcknowledged = { report in
       if let error = report.error { tell(.notAcknowledged(error)) }

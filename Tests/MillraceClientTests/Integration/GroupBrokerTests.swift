@@ -72,7 +72,8 @@ import Testing
     configuration.groupProtocol = groupProtocol
     configuration.autoOffsetReset = .earliest
     configuration.heartbeatInterval = .milliseconds(50)
-    configuration.sessionTimeout = .seconds(1)
+    // A machine that stands still for a while must not look like a member that is gone.
+    configuration.sessionTimeout = .seconds(30)
     configuration.fetchMaxWait = .milliseconds(50)
     configuration.maxPartitionFetchBytes = 500
     return configuration
@@ -176,7 +177,7 @@ import Testing
 
   @Test(arguments: GroupProtocol.allCases)
   func `what a crashed member had is read by the others`(_ groupProtocol: GroupProtocol) async throws {
-    try await TestCluster.run { cluster in
+    try await TestCluster.run(["group.consumer.session.timeout.ms": "1000"]) { cluster in
       try await cluster.create("t", partitions: 2)
       try await cluster.fill("t", 100, batches: 10)
       let ledger = Ledger()
@@ -193,7 +194,10 @@ import Testing
 
   /// A member that reads a while and goes without a word: nothing is committed.
   private func crash(_ cluster: TestCluster, _ groupProtocol: GroupProtocol, into ledger: Ledger) async throws {
-    let member = try await join(cluster, groupProtocol)
+    var configuration = configuration(cluster, groupProtocol)
+    configuration.sessionTimeout = .seconds(1)
+    let member = try await Consumer(configuration)
+    try await member.subscribe(to: ["t"])
     try await run(member, into: ledger, byRecord: true, limit: 30)
   }
 
@@ -287,10 +291,7 @@ import Testing
     try await TestCluster.run { cluster in
       try await cluster.create("t", partitions: 2)
       try await cluster.fill("t", 50)
-      var configuration = configuration(cluster, groupProtocol)
-      configuration.sessionTimeout = .seconds(10)
-      let member = try await Consumer(configuration)
-      try await member.subscribe(to: ["t"])
+      let member = try await join(cluster, groupProtocol)
       let ledger = Ledger()
       let task = Task { try await run(member, into: ledger, byRecord: true) }
       #expect(try await eventually { ledger.distinctCount == 50 })
@@ -314,7 +315,6 @@ import Testing
       try await cluster.create("t", partitions: 2)
       try await cluster.fill("t", 10)
       var configuration = configuration(cluster, groupProtocol)
-      configuration.sessionTimeout = .seconds(10)
       configuration.groupInstanceId = "one"
       for round in 0..<2 {
         let member = try await Consumer(configuration)

@@ -161,14 +161,14 @@ import Testing
   }
 
   @Test func `a lock that is renewed outlasts the application's work`() async throws {
-    try await run(lock: "1000") { cluster in
+    try await run(lock: "4000") { cluster in
       try await cluster.fill("t", 1)
       var configuration = configuration(cluster, .explicit)
       configuration.renewsLocks = true
       let consumer = try await join(configuration)
       var records = consumer.records.makeAsyncIterator()
       let record = try #require(try await records.next())
-      try await Task.sleep(for: .seconds(3))
+      try await Task.sleep(for: .seconds(6))
       try consumer.acknowledge(record)
       try await succeed(consumer.commit())
       await consumer.close()

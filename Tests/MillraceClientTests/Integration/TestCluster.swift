@@ -51,7 +51,7 @@ final class TestCluster: Sendable {
       "listeners": "PLAINTEXT://127.0.0.1:0", "advertised.listeners": "PLAINTEXT://127.0.0.1:\(proxy.port)",
       "log.dirs": directory, "log.durability": "buffered", "group.initial.rebalance.delay.ms": "0",
       "group.min.session.timeout.ms": "100", "offsets.topic.num.partitions": "1", "num.network.threads": "1",
-      "group.consumer.session.timeout.ms": "1000", "group.consumer.min.session.timeout.ms": "100",
+      "group.consumer.session.timeout.ms": "30000", "group.consumer.min.session.timeout.ms": "100",
       "group.consumer.heartbeat.interval.ms": "50", "group.consumer.min.heartbeat.interval.ms": "50",
     ]
     properties.merge(settings) { _, given in given }

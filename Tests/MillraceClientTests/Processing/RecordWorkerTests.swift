@@ -7,7 +7,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct RecordWorkerTests {
+@Suite(.serialized) struct RecordWorkerTests {
   private struct Refused: Error, CustomStringConvertible {
     var description: String { "no such customer" }
   }
@@ -50,7 +50,7 @@ import Testing
     _ handler: @escaping RecordHandler
   ) async throws -> WorkerSummary {
     let task = Task { try await RecordWorker(configuration).run(topics, handler) }
-    let wasDone = try await eventually(within: .seconds(30), isDone)
+    let wasDone = try await eventually(within: .seconds(120), isDone)
     task.cancel()
     let summary = try await task.value
     #expect(wasDone)
@@ -293,7 +293,7 @@ import Testing
         members.append(start())
         if members.count > 3 { members.removeFirst().cancel() }
       }
-      let isDone = try await eventually(within: .seconds(60)) { Set(log.texts).count == 800 }
+      let isDone = try await eventually(within: .seconds(120)) { Set(log.texts).count == 800 }
       for member in members { member.cancel() }
       for member in members { _ = try await member.value }
       #expect(isDone, "seed \(seed)")

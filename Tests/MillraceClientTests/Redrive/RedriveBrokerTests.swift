@@ -7,7 +7,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct RedriveBrokerTests {
+@Suite(.serialized) struct RedriveBrokerTests {
   private static let settings = ["transaction.state.log.num.partitions": "1"]
 
   private func run(_ body: (TestCluster) async throws -> Void) async throws {
@@ -140,7 +140,7 @@ import Testing
       let passed = Mutex<Int64>(0)
       slow.onProgress = { progress in passed.withLock { $0 = progress.passed } }
       let first = Task { [slow] in try await Redrive(slow).run() }
-      #expect(try await eventually { passed.withLock { $0 } > 0 })
+      #expect(try await eventually(within: .seconds(120)) { passed.withLock { $0 } > 0 })
       do {
         _ = try await Redrive(configuration(cluster)).run()
         Issue.record("a second one began")
