@@ -119,7 +119,7 @@ final class ClassicMember: GroupMember {
     case .release(let partitions, let isLost):
       await release(partitions, isLost: isLost)
     case .join(let joining):
-      let response = try await join(joining)
+      let response = try await answer(to: joining)
       take(response.errorCode) { $0.joined(response, now: .now()) }
     case .count(let topics):
       let counts = try await count(topics)
@@ -194,6 +194,16 @@ final class ClassicMember: GroupMember {
   // MARK: Requests
 
   private var coordinator: Cluster.Destination { .coordinator(.group(group)) }
+
+  /// What a first JoinGroup is answered is waited for whatever happens: it names a member for which the group waits from
+  /// then on, and who leaves has to say which.
+  private func answer(to joining: ClassicMembership.Joining) async throws(KafkaError) -> JoinGroupResponse {
+    guard joining.memberId.isEmpty else { return try await join(joining) }
+    let answer = Task { () async -> Result<JoinGroupResponse, KafkaError> in
+      do throws(KafkaError) { return .success(try await self.join(joining)) } catch { return .failure(error) }
+    }
+    return try await answer.value.get()
+  }
 
   private func join(_ joining: ClassicMembership.Joining) async throws(KafkaError) -> JoinGroupResponse {
     var protocols: [JoinGroupRequest.JoinGroupRequestProtocol] = []
