@@ -58,6 +58,7 @@ package enum OpenMode: Sendable {
 
 /// An open file. Copies name the same descriptor; somebody closes it once.
 package struct OpenFile: Sendable {
+  /// Negative when the file is none of the operating system's.
   package let descriptor: Int32
   package let path: String
 

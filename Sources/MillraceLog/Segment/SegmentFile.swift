@@ -16,7 +16,7 @@ package final class SegmentFile: Sendable {
     fileSystem.close(handle)
   }
 
-  /// The descriptor, for `sendfile`; open while `body` runs.
+  /// The descriptor, for `sendfile`; open while `body` runs. Negative for a file in memory, which has none.
   @inlinable
   package func withDescriptor<Result, E: Error>(_ body: (Int32) throws(E) -> Result) throws(E) -> Result {
     defer { withExtendedLifetime(self) {} }

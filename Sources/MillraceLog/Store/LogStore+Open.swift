@@ -67,7 +67,8 @@ extension LogStore {
     if try fileSystem.status(of: path) != nil { return }
     var parent = "."
     if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) {
-      parent = slash == path.startIndex ? "/" : String(path[..<slash])
+      // Two slashes in a row are one.
+      parent = StoreOptions.withoutTrailingSlashes(slash == path.startIndex ? "/" : String(path[..<slash]))
       if slash != path.startIndex { try createDirectories(parent, fileSystem) }
     }
     try fileSystem.createDirectory(path)

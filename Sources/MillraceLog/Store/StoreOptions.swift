@@ -47,7 +47,7 @@ package struct StoreOptions: Sendable {
     self.onCondition = onCondition
   }
 
-  private static func withoutTrailingSlashes(_ path: String) -> String {
+  static func withoutTrailingSlashes(_ path: String) -> String {
     let end = path.utf8.lastIndex { $0 != UInt8(ascii: "/") }
     // The root is all slashes.
     return end.map { String(path[...$0]) } ?? String(path.prefix(1))

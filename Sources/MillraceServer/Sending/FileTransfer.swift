@@ -18,7 +18,8 @@ enum FileTransfer {
   /// Queues a range of a log file to be sent with sendfile(2). False if there is no descriptor for it: the range has
   /// to be read instead.
   static func send(_ extent: FileExtent, on context: ChannelHandlerContext) -> Bool {
-    let descriptor = extent.file.withDescriptor { dup($0) }
+    // A file in memory has no descriptor.
+    let descriptor = extent.file.withDescriptor { $0 < 0 ? $0 : dup($0) }
     guard descriptor >= 0 else { return false }
     let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: descriptor)
     let start = Int(extent.position)
