@@ -73,7 +73,7 @@ let package = Package(
       name: "Millrace",
       dependencies: [
         "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", nioCore, nioPosix,
-        logging,
+        logging, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
 
@@ -123,8 +123,16 @@ let package = Package(
     .testTarget(
       name: "MillraceClientTests",
       dependencies: [
-        "MillraceClient", "Millrace", "MillraceBroker", "MillraceCoordination", "MillraceProtocol", "MillraceRecords",
-        nioCore, nioPosix, logging,
+        "MillraceClient", "Millrace", "MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceProtocol",
+        "MillraceRecords", nioCore, nioPosix, logging,
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "MillraceTests",
+      dependencies: [
+        "Millrace", "MillraceClient", "MillraceLog", nioCore, nioPosix, logging,
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .testTarget(

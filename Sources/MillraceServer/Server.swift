@@ -59,7 +59,8 @@ package final class Server: Sendable {
       log: ConnectionLog(logger: logger))
   }
 
-  /// Listens on every configured address, or on none; then the server is stopped.
+  /// Listens on every configured address; when one of them cannot be had, on none, and the server is stopped. Without
+  /// listeners it serves only what comes by `adopt`.
   /// - Parameter beforeAccepting: told the addresses before the first connection is taken.
   @discardableResult
   package func start(
@@ -135,7 +136,9 @@ package final class Server: Sendable {
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelOption(.writeBufferWaterMark, value: Self.unsentBytes)
       .childChannelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture { try self.admit(channel, by: listener) }
+        channel.eventLoop.makeCompletedFuture {
+          try self.admit(channel, of: Peer(channel.remoteAddress), by: listener)
+        }
       }
     if let bytes = configuration.sendBufferBytes {
       bootstrap = bootstrap.childChannelOption(.socketOption(.so_sndbuf), value: SocketOptionValue(bytes))
@@ -146,13 +149,24 @@ package final class Server: Sendable {
     return bootstrap
   }
 
+  /// Serves the client at the other end of a socket that is connected already, as if it had come in by `listener`.
+  package func adopt(_ descriptor: CInt, by listener: Listener) -> EventLoopFuture<Void> {
+    ClientBootstrap(group: group)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelOption(.writeBufferWaterMark, value: Self.unsentBytes)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try self.admit(channel, of: .sameProcess, by: listener) }
+      }
+      .withConnectedSocket(descriptor).map { _ in }
+  }
+
   /// Sets a new connection up, on its event loop. Throwing closes it.
-  private func admit(_ channel: any Channel, by listener: Listener) throws {
+  private func admit(_ channel: any Channel, of peer: Peer, by listener: Listener) throws {
     guard let thread = threads[ObjectIdentifier(channel.eventLoop)] else {
       preconditionFailure("a connection was accepted on a foreign event loop")
     }
     guard !thread.isDraining else { throw ChannelError.ioOnClosedChannel }
-    let peer = Peer(channel.remoteAddress)
     do {
       try shared.quota.admit(peer.address)
     } catch {

@@ -19,7 +19,7 @@ struct ArchitectureTests {
     "MillraceClient": ["MillraceProtocol", "MillraceRecords", "NIOCore", "NIOPosix", "Logging"],
     "Millrace": [
       "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", "NIOCore", "NIOPosix",
-      "Logging",
+      "Logging", "ServiceLifecycle",
     ],
     "MillraceCLI": [
       "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",

@@ -149,9 +149,12 @@ package struct BrokerConfiguration: Sendable {
   /// - Parameters:
   ///   - properties: what was set, the weakest first: of two entries with one name the later counts.
   ///   - hostName: the name of this machine, for listeners on every address that advertise nothing else.
-  package init(properties: [ConfigEntry] = [], hostName: String = "localhost") throws(ConfigurationError) {
+  ///   - hasSockets: whether there are listeners at all; without, the broker serves its own process only.
+  package init(
+    properties: [ConfigEntry] = [], hostName: String = "localhost", hasSockets: Bool = true
+  ) throws(ConfigurationError) {
     var reader = ConfigurationReader(properties)
-    listeners = reader.listeners(hostName: hostName)
+    listeners = hasSockets ? reader.listeners(hostName: hostName) : []
     nodeId = reader.nodeId()
     maxConnectionsOverrides = reader.connectionOverrides()
     reader.checkTogether()
@@ -226,6 +229,17 @@ package struct BrokerConfiguration: Sendable {
     transactionTopicSegmentBytes = reader.int32("transaction.state.log.segment.bytes")
 
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
+  }
+
+  /// - Parameters:
+  ///   - settings: values by their names.
+  ///   - origin: where somebody wrote them, for what is wrong with them.
+  package init(settings: [String: String], origin: String, hasSockets: Bool) throws(ConfigurationError) {
+    try self.init(
+      properties: settings.sorted { $0.key < $1.key }.map {
+        ConfigEntry(name: $0.key, value: $0.value, origin: origin)
+      },
+      hasSockets: hasSockets)
   }
 
   /// What the catalog needs to know of this.

@@ -12,28 +12,38 @@ package protocol Connector: Sendable {
 }
 
 struct TCPConnector: Connector {
-  /// A read takes what the socket has, up to this much: fetch answers are large, and most others small.
-  private static let receiveBufferBytes = (minimum: 4 << 10, initial: 32 << 10, maximum: 1 << 20)
-
   func connect(
     to address: BrokerAddress, _ configuration: ClientConfiguration,
     handler: @escaping @Sendable (any Channel) -> any ChannelHandler
   ) -> EventLoopFuture<any Channel> {
-    ClientBootstrap(group: configuration.eventLoopGroup.any())
-      .connectTimeout(TimeAmount(configuration.connectTimeout))
+    ClientBootstrap.forBroker(configuration, on: configuration.eventLoopGroup.any(), handler: handler)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.socketOption(.so_keepalive), value: 1)
+      .connect(host: address.host, port: address.port)
+  }
+}
+
+extension ClientBootstrap {
+  /// A read takes what the socket has, up to this much: fetch answers are large, and most others small.
+  private static let receiveBufferBytes = (minimum: 4 << 10, initial: 32 << 10, maximum: 1 << 20)
+
+  /// What channels to brokers have in common, whatever carries them.
+  package static func forBroker(
+    _ configuration: ClientConfiguration, on eventLoop: any EventLoop,
+    handler: @escaping @Sendable (any Channel) -> any ChannelHandler
+  ) -> ClientBootstrap {
+    ClientBootstrap(group: eventLoop)
+      .connectTimeout(TimeAmount(configuration.connectTimeout))
       .channelOption(
         .recvAllocator,
         value: AdaptiveRecvByteBufferAllocator(
-          minimum: Self.receiveBufferBytes.minimum, initial: Self.receiveBufferBytes.initial,
-          maximum: Self.receiveBufferBytes.maximum)
+          minimum: receiveBufferBytes.minimum, initial: receiveBufferBytes.initial,
+          maximum: receiveBufferBytes.maximum)
       )
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(handler(channel))
         }
       }
-      .connect(host: address.host, port: address.port)
   }
 }

@@ -24,7 +24,6 @@ struct Binding {
   }
 
   func bind(_ listeners: [Listener]) async throws(ServerError) -> [Bound] {
-    guard !listeners.isEmpty else { throw .noListeners }
     var all: [Bound] = []
     do {
       for listener in listeners { all += try await bind(listener) }

@@ -20,6 +20,9 @@ package struct Listener: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { "\(name)://\(Self.bracketed(host)):\(port)" }
 
+  /// What clients of the same process come by (`SocketPair`). It has no address.
+  package static let inProcess = Listener(name: "IN-PROCESS", host: "in-process", port: 0)
+
   static func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
 }
 

@@ -14,6 +14,14 @@ struct Peer: Sendable, Hashable, CustomStringConvertible {
     port = remote?.port ?? 0
   }
 
+  private init(address: String) {
+    self.address = address
+    port = 0
+  }
+
+  /// A client in the broker's own process.
+  static let sameProcess = Peer(address: "in-process")
+
   /// As Kafka prints a client's host.
   var clientHost: String { "/\(address)" }
 
