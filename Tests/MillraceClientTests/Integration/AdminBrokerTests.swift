@@ -6,7 +6,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct AdminBrokerTests {
+@Suite(.everyTransport) struct AdminBrokerTests {
   private let t0 = TopicPartition("t", 0)
 
   private func run(_ body: (TestCluster, Admin) async throws -> Void) async throws {
@@ -166,7 +166,7 @@ import Testing
     try await run { cluster, admin in
       let description = try await admin.describeCluster()
       #expect(description.clusterId?.isEmpty == false)
-      #expect(description.brokers.map(\.port) == [Int32(cluster.proxy.port)])
+      #expect(description.brokers.map(\.port) == [Int32(cluster.line.address.port)])
       #expect(description.controllerId == description.brokers.first?.id)
       let versions = try await admin.apiVersions()
       let broker = try #require(versions.keys.first)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct ConsumerBrokerTests {
+@Suite(.everyTransport) struct ConsumerBrokerTests {
   private let t0 = TopicPartition("t", 0)
 
   private func consumer(
@@ -99,7 +99,7 @@ import Testing
         values.append(record.text)
         if values.count == 2000 { break }
         if values.count == 1000 { try await cluster.restart() }
-        if Int.random(in: 0..<100, using: &generator) == 0 { cluster.proxy.cut() }
+        if Int.random(in: 0..<100, using: &generator) == 0 { cluster.line.cut() }
       }
       #expect(values == (0..<2000).map { "\($0)" }, "seed \(seed)")
       await consumer.close()

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct GroupBrokerTests {
+@Suite(.everyTransport) struct GroupBrokerTests {
   /// What the members of a group were handed, in the order in which each got it.
   private final class Ledger: Sendable {
     private struct State {
@@ -295,7 +295,7 @@ import Testing
       let ledger = Ledger()
       let task = Task { try await run(member, into: ledger, byRecord: true) }
       #expect(try await eventually { ledger.distinctCount == 50 })
-      cluster.proxy.cut()
+      cluster.line.cut()
       try await cluster.restart()
       try await cluster.fill("t", 50)
       #expect(try await eventually { ledger.distinctCount == 100 })

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct ProducerBrokerTests {
+@Suite(.everyTransport) struct ProducerBrokerTests {
   private func producer(
     _ cluster: TestCluster, _ reports: Reports = Reports(), _ change: (inout ProducerConfiguration) -> Void = { _ in }
   ) async throws -> Producer {
@@ -31,7 +31,7 @@ import Testing
         var generator = SplitMix64(seed: seed)
         for round in 0..<20 {
           try await Task.sleep(for: .milliseconds(Int.random(in: 2...30, using: &generator)))
-          if round == 10 { try await cluster.restart() } else { cluster.proxy.cut() }
+          if round == 10 { try await cluster.restart() } else { cluster.line.cut() }
         }
       }
       let count = 3000
@@ -199,7 +199,7 @@ import Testing
       }
       try await producer.enqueue(record(bytes: 1000), token: 0)
       try await producer.flush()
-      try await cluster.proxy.stall(true)
+      try await cluster.line.stall(true)
       var taken: UInt64 = 1
       let error = await #expect(throws: KafkaError.self) {
         while taken < 1000 {
@@ -209,7 +209,7 @@ import Testing
       }
       #expect(error?.code == .timedOut)
       #expect((80...100).contains(taken))
-      try await cluster.proxy.stall(false)
+      try await cluster.line.stall(false)
       try await producer.enqueue(record(bytes: 1000), token: taken)
       try await producer.flush()
       #expect(reports.failures.isEmpty)

@@ -1,11 +1,13 @@
 // A TCP proxy between clients and a broker, so that tests can cut and stall connections, and restart the broker behind
 // an address that stays the same.
 
+import Millrace
+import MillraceClient
 import NIOCore
 import NIOPosix
 import Synchronization
 
-final class Proxy: Sendable {
+final class Proxy: Line {
   private struct State {
     var target: Int?
     var channels: [ObjectIdentifier: any Channel] = [:]
@@ -70,25 +72,23 @@ final class Proxy: Sendable {
       }
   }
 
-  var port: Int { listener.localAddress?.port ?? 0 }
+  var address: BrokerAddress { BrokerAddress(host: "127.0.0.1", port: listener.localAddress?.port ?? 0) }
+  var connector: (any Connector)? { nil }
 
-  /// Where new connections go; nil refuses them.
-  func forward(to port: Int?) { state.value.withLock { $0.target = port } }
+  func lead(to broker: Broker?) { state.value.withLock { $0.target = broker?.addresses.first?.port } }
 
   private var channels: [any Channel] { state.value.withLock { Array($0.channels.values) } }
 
-  /// Cuts all connections, with whatever was under way on them.
   func cut() {
     for channel in channels { channel.close(promise: nil) }
   }
 
-  /// Lets nothing through for a while.
   func stall(_ isStalled: Bool) async throws {
     for channel in channels { try? await channel.setOption(.autoRead, value: !isStalled).get() }
   }
 
   func stop() async {
-    forward(to: nil)
+    lead(to: nil)
     cut()
     try? await listener.close()
   }

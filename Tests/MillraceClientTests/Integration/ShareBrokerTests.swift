@@ -6,7 +6,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct ShareBrokerTests {
+@Suite(.everyTransport) struct ShareBrokerTests {
   private static let settings = [
     "group.share.min.session.timeout.ms": "100", "group.share.session.timeout.ms": "1000",
     "group.share.min.heartbeat.interval.ms": "50", "group.share.heartbeat.interval.ms": "50",
@@ -226,7 +226,7 @@ import Testing
         for try await record in consumer.records { seen.withLock { _ = $0.insert(record.offset) } }
       }
       #expect(try await eventually { seen.withLock { $0.count } == 50 })
-      cluster.proxy.cut()
+      cluster.line.cut()
       try await cluster.restart()
       try await cluster.fill("t", 50)
       #expect(try await eventually { seen.withLock { $0.count } == 100 })

@@ -1,10 +1,10 @@
-// A real broker in this process with a directory of its own, behind a proxy.
+// A real broker in this process, and a line to it that can be cut: over TCP with its data in a directory, or within the
+// process with its data in memory, as the test that runs is told (`Transport`).
 
 import Foundation
 import Logging
 import Millrace
-import MillraceBroker
-import MillraceCoordination
+import MillraceLog
 import NIOCore
 import Synchronization
 import Testing
@@ -12,24 +12,46 @@ import Testing
 @testable import MillraceClient
 
 final class TestCluster: Sendable {
-  let proxy: Proxy
+  let line: any Line
   private let directory: String
-  private let settings: [String: String]
-  private let node = Mutex<BrokerNode?>(nil)
+  private let configuration: Broker.Configuration
+  private let surroundings: BrokerNode.Surroundings
+  private let broker = Mutex<Broker?>(nil)
 
-  private init(_ settings: [String: String]) async throws {
-    proxy = try await Proxy()
+  private init(_ settings: [String: String], _ transport: Transport) async throws {
     directory = NSTemporaryDirectory() + "/millrace-client-\(UUID().uuidString)"
-    self.settings = settings
+    var all = [
+      "log.durability": "buffered", "group.initial.rebalance.delay.ms": "0",
+      "group.min.session.timeout.ms": "100", "offsets.topic.num.partitions": "1",
+      "group.consumer.session.timeout.ms": "30000", "group.consumer.min.session.timeout.ms": "100",
+      "group.consumer.heartbeat.interval.ms": "50", "group.consumer.min.heartbeat.interval.ms": "50",
+    ]
+    all.merge(settings) { _, given in given }
+    var configuration: Broker.Configuration
+    switch transport {
+    case .tcp:
+      let proxy = try await Proxy()
+      line = proxy
+      all["advertised.listeners"] = "PLAINTEXT://\(proxy.address)"
+      configuration = Broker.Configuration(
+        storage: .directory(directory), listener: BrokerAddress(host: "127.0.0.1", port: 0), settings: all)
+    case .inProcess:
+      line = InProcessLine()
+      configuration = Broker.Configuration(settings: all)
+    }
+    configuration.logger = Logger(label: "broker", factory: { _ in SwiftLogNoOpLogHandler() })
+    self.configuration = configuration
+    // One for all that run, so that what is in memory is there after a restart.
+    surroundings = BrokerNode.Surroundings(configuration)
   }
 
   /// Runs `body` against a broker of its own.
   static func run(
     _ settings: [String: String] = [:], _ body: (TestCluster) async throws -> Void
   ) async throws {
-    let cluster = try await TestCluster(settings)
-    try await cluster.start()
+    let cluster = try await TestCluster(settings, .current)
     do {
+      try await cluster.start()
       try await body(cluster)
     } catch {
       await cluster.remove()
@@ -40,37 +62,25 @@ final class TestCluster: Sendable {
 
   private func remove() async {
     await stop()
-    await proxy.stop()
+    await line.stop()
     try? FileManager.default.removeItem(atPath: directory)
   }
 
   // MARK: The broker
 
   func start() async throws {
-    var properties = [
-      "listeners": "PLAINTEXT://127.0.0.1:0", "advertised.listeners": "PLAINTEXT://127.0.0.1:\(proxy.port)",
-      "log.dirs": directory, "log.durability": "buffered", "group.initial.rebalance.delay.ms": "0",
-      "group.min.session.timeout.ms": "100", "offsets.topic.num.partitions": "1", "num.network.threads": "1",
-      "group.consumer.session.timeout.ms": "30000", "group.consumer.min.session.timeout.ms": "100",
-      "group.consumer.heartbeat.interval.ms": "50", "group.consumer.min.heartbeat.interval.ms": "50",
-    ]
-    properties.merge(settings) { _, given in given }
-    let configuration = try BrokerConfiguration(
-      properties: properties.sorted { $0.key < $1.key }.map {
-        MillraceCoordination.ConfigEntry(name: $0.key, value: $0.value, origin: "test")
-      })
-    let started = try await BrokerNode.start(
-      configuration, logger: Logger(label: "broker", factory: { _ in SwiftLogNoOpLogHandler() }))
-    proxy.forward(to: started.addresses.first.map { Int($0.port) })
-    node.withLock { $0 = started }
+    let started = Broker(configuration, in: surroundings)
+    try await started.start()
+    line.lead(to: started)
+    broker.withLock { $0 = started }
   }
 
   func stop() async {
-    proxy.forward(to: nil)
-    proxy.cut()
-    let running = node.withLock { node in
-      defer { node = nil }
-      return node
+    line.lead(to: nil)
+    line.cut()
+    let running = broker.withLock { broker in
+      defer { broker = nil }
+      return broker
     }
     await running?.stop()
   }
@@ -83,7 +93,8 @@ final class TestCluster: Sendable {
   // MARK: Clients
 
   var client: ClientConfiguration {
-    var configuration = ClientConfiguration(bootstrapServers: [BrokerAddress(host: "127.0.0.1", port: proxy.port)])
+    var configuration = ClientConfiguration(bootstrapServers: [line.address])
+    configuration.connector = line.connector
     configuration.retryBackoff = .milliseconds(10)
     configuration.retryBackoffMax = .milliseconds(50)
     configuration.bootstrapTimeout = .seconds(10)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MillraceClient
 
-@Suite struct TransactionBrokerTests {
+@Suite(.everyTransport) struct TransactionBrokerTests {
   private struct Refused: Error {}
 
   private static let settings = ["transaction.state.log.num.partitions": "1"]
@@ -239,7 +239,7 @@ import Testing
         var generator = SplitMix64(seed: seed)
         for round in 0..<12 {
           try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &generator)))
-          if round == 6 { try await cluster.restart() } else { cluster.proxy.cut() }
+          if round == 6 { try await cluster.restart() } else { cluster.line.cut() }
         }
       }
       var expected: [Int32: [String]] = [:]
