@@ -198,7 +198,7 @@ import Testing
       let redrive = Task { [configuration] in try await Redrive(configuration).run() }
       for round in 0..<4 {
         try await Task.sleep(for: .milliseconds(Int64.random(in: 100...400, using: &generator)))
-        if round == 2 { try await cluster.restart() } else { cluster.proxy.cut() }
+        if round == 2 { try await cluster.restart() } else { cluster.line.cut() }
       }
       var total = 0
       if case .success(let summary) = await redrive.result { total = summary.total }
