@@ -15,6 +15,7 @@ let package = Package(
   products: [
     .library(name: "Millrace", targets: ["Millrace"]),
     .library(name: "MillraceClient", targets: ["MillraceClient"]),
+    .library(name: "MillraceTesting", targets: ["MillraceTesting"]),
     .executable(name: "millrace", targets: ["MillraceCLI"]),
   ],
   dependencies: [
@@ -77,6 +78,15 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Shipped for the tests of others: an ephemeral broker, faults, a manual clock.
+    .target(
+      name: "MillraceTesting",
+      dependencies: [
+        "Millrace", "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceLog", "MillraceProtocol", nioCore,
+        nioPosix, logging,
+      ],
+      swiftSettings: strict),
+
     // 5: the program.
     .executableTarget(
       name: "MillraceCLI",
@@ -135,6 +145,9 @@ let package = Package(
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "MillraceTestingTests",
+      dependencies: ["MillraceTesting", "MillraceClient", "MillraceProtocol", nioCore], swiftSettings: strict),
     .testTarget(
       name: "MillraceCLITests",
       dependencies: ["MillraceCLI", "MillraceBroker", "MillraceCoordination", "MillraceClient"],

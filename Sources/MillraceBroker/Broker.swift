@@ -11,7 +11,7 @@ package final class Broker: Sendable {
   package let configuration: BrokerConfiguration
   package let logger: Logger
   package let clock: any BrokerClock
-  package let timers = Timers()
+  package let timers: Timers
   package let store: LogStore
   package let topics = TopicTable()
   package let catalog: CatalogRuntime
@@ -34,6 +34,7 @@ package final class Broker: Sendable {
     self.store = store
     self.logger = logger
     self.clock = clock
+    timers = Timers(clock: clock)
     catalog = CatalogRuntime(
       configuration: configuration, store: store, topics: topics, clock: clock, logger: logger)
     shareState = ShareStateRuntime(

@@ -21,6 +21,10 @@ struct ArchitectureTests {
       "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", "NIOCore", "NIOPosix",
       "Logging", "ServiceLifecycle",
     ],
+    "MillraceTesting": [
+      "Millrace", "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceLog", "MillraceProtocol", "NIOCore",
+      "NIOPosix", "Logging",
+    ],
     "MillraceCLI": [
       "Millrace", "MillraceClient", "MillraceServer", "MillraceBroker", "MillraceCoordination", "MillraceLog",
       "MillraceRecords",

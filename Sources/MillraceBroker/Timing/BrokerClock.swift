@@ -12,6 +12,16 @@ package protocol BrokerClock: Sendable {
   func nowMs() -> Int64
   /// A point on a clock that never jumps.
   func monotonic() -> ContinuousClock.Instant
+
+  /// How far `monotonic` has been moved before the machine's: timers are due earlier by that.
+  var lead: Duration { get }
+  /// Calls `body` whenever somebody has moved the clock.
+  func whenMoved(_ body: @escaping @Sendable () -> Void)
+}
+
+extension BrokerClock {
+  package var lead: Duration { .zero }
+  package func whenMoved(_ body: @escaping @Sendable () -> Void) {}
 }
 
 package struct SystemClock: BrokerClock {

@@ -33,7 +33,15 @@ package final class Timers: Sendable {
   private let state = Mutex(State())
   private let wakeUp = WakeUp()
 
-  package init() {}
+  private let clock: any BrokerClock
+
+  package init(clock: any BrokerClock = SystemClock()) {
+    self.clock = clock
+    clock.whenMoved { [wakeUp] in wakeUp.signal() }
+  }
+
+  /// The machine's time, and by how much somebody moved it on.
+  private var now: ContinuousClock.Instant { .now + clock.lead }
 
   /// Starts the thread that runs the timers. Call once.
   package func start() {
@@ -52,7 +60,7 @@ package final class Timers: Sendable {
 
   @discardableResult
   package func schedule(after delay: Duration, _ body: @escaping @Sendable () -> Void) -> Timer {
-    let due = ContinuousClock.now.advanced(by: delay)
+    let due = now.advanced(by: delay)
     let (id, isEarliest) = state.withLock { state -> (UInt64, Bool) in
       state.nextId &+= 1
       let id = state.nextId
@@ -82,7 +90,7 @@ package final class Timers: Sendable {
   private func run() {
     while true {
       let (due, next, isStopped) = state.withLock { state -> ([@Sendable () -> Void], ContinuousClock.Instant?, Bool) in
-        let now = ContinuousClock.now
+        let now = self.now
         var due: [@Sendable () -> Void] = []
         while let first = state.heap.min {
           let body = state.bodies[first.id]
@@ -97,7 +105,7 @@ package final class Timers: Sendable {
       }
       if isStopped { return }
       for body in due { body() }
-      if due.isEmpty { wakeUp.wait(until: next) }
+      if due.isEmpty { wakeUp.wait(until: next.map { $0 - clock.lead }) }
     }
   }
 }

@@ -30,6 +30,16 @@ package struct StorageError: Error, Sendable, Hashable, CustomStringConvertible 
     StorageError(ENOENT, operation, path)
   }
 
+  /// There is no room.
+  package static func outOfSpace(_ operation: Operation, _ path: String) -> StorageError {
+    StorageError(ENOSPC, operation, path)
+  }
+
+  /// The device does not do what it should.
+  package static func broken(_ operation: Operation, _ path: String) -> StorageError {
+    StorageError(EIO, operation, path)
+  }
+
   /// No room: the call changed nothing that matters and may succeed later.
   package var isOutOfSpace: Bool { errorNumber == ENOSPC || errorNumber == EDQUOT }
   /// Bytes that were written are perhaps not durable and never will be.
