@@ -115,6 +115,7 @@ import Testing
       var configuration = ConsumerConfiguration(broker.clientConfiguration, groupId: "billing")
       configuration.autoOffsetReset = .earliest
       // It will not be heard of in between.
+      configuration.maxPollInterval = .seconds(1800)
       configuration.sessionTimeout = .seconds(1800)
       configuration.heartbeatInterval = .seconds(600)
       let consumer = try await Consumer(configuration)
