@@ -38,6 +38,8 @@ package protocol FileSystem: Sendable {
   /// Creates `path` if need be and takes an exclusive lock on it that ends with the handle or the process. Throws
   /// `StorageError.wouldBlock` at once when somebody else has it.
   func lock(_ path: String) throws(StorageError) -> OpenFile
+  /// Gives a lock back, and closes its file.
+  func unlock(_ file: OpenFile)
   func space(at path: String) throws(StorageError) -> StorageSpace
 }
 
@@ -98,4 +100,8 @@ package struct StorageSpace: Sendable, Hashable {
     self.totalBytes = totalBytes
     self.usableBytes = usableBytes
   }
+}
+
+extension FileSystem {
+  package func unlock(_ file: OpenFile) { close(file) }
 }

@@ -172,6 +172,12 @@ package struct PosixFileSystem: FileSystem {
     return file
   }
 
+  package func unlock(_ file: OpenFile) {
+    // To close it is not enough: a program that this process is just starting has its descriptors until it runs.
+    _ = flock(file.descriptor, LOCK_UN)
+    close(file)
+  }
+
   package func space(at path: String) throws(StorageError) -> StorageSpace {
     var status = statvfs()
     guard statvfs(path, &status) == 0 else { throw StorageError(errno, .space, path) }

@@ -21,12 +21,12 @@ package final class StoppedDataDirectory: Sendable {
       let marker = "\(path)/\(LogStore.cleanMarkerName)"
       wasCleanlyStopped = try LogError.wrap(try fileSystem.status(of: marker)) != nil
     } catch {
-      fileSystem.close(lockFile)
+      fileSystem.unlock(lockFile)
       throw error
     }
   }
 
-  deinit { fileSystem.close(lockFile) }
+  deinit { fileSystem.unlock(lockFile) }
 
   package func partitions() throws(LogError) -> [PartitionID] {
     try LogInspector.partitions(inDataDirectory: path, fileSystem: fileSystem)

@@ -116,7 +116,7 @@ final class DataDirectory: Sendable {
 
   func unlock() {
     anchor.close()
-    fileSystem.close(lockFile)
+    fileSystem.unlock(lockFile)
   }
 
   /// Puts a new checkpoint file in the place of the old.

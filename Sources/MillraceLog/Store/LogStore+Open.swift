@@ -36,7 +36,7 @@ extension LogStore {
       return store
     } catch {
       for directory in opened { directory.unlock() }
-      for lock in locks[opened.count...] { options.fileSystem.close(lock) }
+      for lock in locks[opened.count...] { options.fileSystem.unlock(lock) }
       throw error
     }
   }
@@ -56,7 +56,7 @@ extension LogStore {
         try createDirectories(path, options.fileSystem)
         locks.append(try options.fileSystem.lock("\(path)/\(lockName)"))
       } catch {
-        for lock in locks { options.fileSystem.close(lock) }
+        for lock in locks { options.fileSystem.unlock(lock) }
         throw error.isLocked ? .directoryInUse(path) : .storage(error)
       }
     }
