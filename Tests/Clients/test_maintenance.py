@@ -113,7 +113,7 @@ class Reader:
                 elif error.name() in ("_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE"):
                     low, _ = self.consumer.get_watermark_offsets(
                         TopicPartition(self.written.topic, 0), timeout=DEADLINE)
-                    assert expected < low, f"offset {expected} is refused, though the log begins at {low}"
+                    assert expected < low, f"offset {expected} is refused, though the log begins at {low}: {error}"
                     self.refused += 1
                     return
                 else:
