@@ -8,6 +8,12 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+// Only with the trait TLS: both bring BoringSSL along, which takes minutes to compile.
+let tls: [Target.Dependency] = [
+  .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["TLS"])),
+  .product(name: "NIOTLS", package: "swift-nio", condition: .when(traits: ["TLS"])),
+  .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["TLS"])),
+]
 
 let package = Package(
   name: "millrace",
@@ -18,8 +24,13 @@ let package = Package(
     .library(name: "MillraceTesting", targets: ["MillraceTesting"]),
     .executable(name: "millrace", targets: ["MillraceCLI"]),
   ],
+  traits: [
+    .trait(name: "TLS", description: "Clients that speak TLS, and SASL with SCRAM.")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -68,7 +79,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "MillraceClient",
-      dependencies: ["MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging],
+      dependencies: ["MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging] + tls,
       swiftSettings: strict),
     .target(
       name: "Millrace",
@@ -135,7 +146,7 @@ let package = Package(
       dependencies: [
         "MillraceClient", "Millrace", "MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceProtocol",
         "MillraceRecords", nioCore, nioPosix, logging,
-      ],
+      ] + tls,
       swiftSettings: strict),
     .testTarget(
       name: "MillraceTests",

@@ -226,6 +226,7 @@ extension BrokerNode.Surroundings {
 /// Connects the clients of this process.
 private struct InProcessConnector: Connector {
   let broker: Broker
+  var isInProcess: Bool { true }
 
   func connect(
     to address: BrokerAddress, _ configuration: ClientConfiguration,

@@ -16,7 +16,11 @@ struct ArchitectureTests {
       "MillraceCoordination", "MillraceLog", "MillraceRecords", "MillraceProtocol", "NIOCore", "Logging", "Collections",
     ],
     "MillraceServer": ["MillraceBroker", "MillraceLog", "MillraceProtocol", "NIOCore", "NIOPosix", "Logging"],
-    "MillraceClient": ["MillraceProtocol", "MillraceRecords", "NIOCore", "NIOPosix", "Logging"],
+    "MillraceClient": [
+      "MillraceProtocol", "MillraceRecords", "NIOCore", "NIOPosix", "Logging",
+      // With the trait TLS.
+      "NIOSSL", "NIOTLS", "Crypto",
+    ],
     "Millrace": [
       "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", "NIOCore", "NIOPosix",
       "Logging", "ServiceLifecycle",

@@ -1,3 +1,4 @@
+import MillraceClient
 import Testing
 
 @testable import MillraceCLI

@@ -35,12 +35,9 @@ struct ClientProperties: Sendable {
 
   /// What every client has.
   func client() throws -> ClientConfiguration {
-    let protocolName = settings["security.protocol"]
-    if let protocolName, protocolName.value.uppercased() != "PLAINTEXT" {
-      throw failure("security.protocol", protocolName, "only PLAINTEXT is spoken by this program")
-    }
     var client = try ClientConfiguration(bootstrapServers: self["bootstrap.servers"] ?? "localhost:9092")
     client.clientId = self["client.id"] ?? clientId
+    try secure(&client)
     try duration("request.timeout.ms") { client.requestTimeout = $0 }
     try duration("default.api.timeout.ms") { client.operationTimeout = $0 }
     try duration("socket.connection.setup.timeout.ms") { client.connectTimeout = $0 }
@@ -51,7 +48,8 @@ struct ClientProperties: Sendable {
   }
 
   func failure(_ name: String, _ setting: Setting, _ reason: String) -> Failure {
-    Failure(description: "\(setting.origin): \(name)=\(setting.value): \(reason)")
+    let value = Self.secrets.contains(name) ? "…" : setting.value
+    return Failure(description: "\(setting.origin): \(name)=\(value): \(reason)")
   }
 
   func integer(_ name: String, _ range: ClosedRange<Int>, _ use: (Int) -> Void) throws {

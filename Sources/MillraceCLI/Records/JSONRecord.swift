@@ -5,6 +5,8 @@
 // A key or value that is not UTF-8 is {"base64":"…"}; null is null. When reading, all members may be missing, `topic`
 // and `offset` say nothing, and a value that is an object, a list, a number or a boolean is sent as its JSON text.
 
+import MillraceClient
+
 enum JSONRecord {
   static func parse(_ line: [UInt8], number: Int) throws(RecordFailure) -> OutgoingRecord {
     let value: JSONValue

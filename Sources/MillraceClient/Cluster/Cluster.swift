@@ -42,6 +42,9 @@ package final class Cluster: Sendable {
   /// Connects to the first bootstrap server that answers and learns the brokers from it.
   package static func connect(_ configuration: ClientConfiguration) async throws(KafkaError) -> Cluster {
     try configuration.check()
+    var configuration = configuration
+    // Once for all connections: it reads certificates.
+    configuration.connector = try configuration.makeConnector()
     let cluster = Cluster(configuration)
     let deadline = ContinuousClock.now + configuration.bootstrapTimeout
     var backoff = Backoff(configuration)

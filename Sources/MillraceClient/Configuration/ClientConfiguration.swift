@@ -26,6 +26,12 @@ public struct ClientConfiguration: Sendable {
   /// How long to keep trying for a first connection. Zero tries each bootstrap server once, so that a wrong address is
   /// an error at once.
   public var bootstrapTimeout: Duration = .zero
+  /// How connections are encrypted; nil for not at all (`security.protocol`). Needs the package trait `TLS`.
+  ///
+  /// Connections to a broker in the same process do not leave it: this and ``sasl`` do not apply to them.
+  public var tls: TLSSettings?
+  /// How the client proves who it is; nil for not at all (`sasl.mechanism`).
+  public var sasl: SASL?
   /// The largest answer that is read.
   public var maxResponseBytes = 256 << 20
   /// The event loops that connections live on.
@@ -43,6 +49,11 @@ public struct ClientConfiguration: Sendable {
   /// - Parameter bootstrapServers: addresses separated by commas, as in `localhost:9092`.
   public init(bootstrapServers: String) throws(KafkaError) {
     self.init(bootstrapServers: try BrokerAddress.list(bootstrapServers))
+  }
+
+  /// The connector to use: by TCP, unless another one is set.
+  func makeConnector() throws(KafkaError) -> any Connector {
+    if let connector { connector } else { try TCPConnector(tls) }
   }
 
   func check() throws(KafkaError) {

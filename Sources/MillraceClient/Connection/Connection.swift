@@ -1,5 +1,5 @@
-// A connection to a broker that is ready for use: the versions are negotiated (KIP-35, KIP-511). Authentication will
-// take its place between opening and negotiating.
+// A connection to a broker that is ready for use: the versions are negotiated (KIP-35, KIP-511), and then the client is
+// authenticated, if it is to be. That is the order of Kafka's clients: how to authenticate depends on the versions.
 
 import MillraceProtocol
 import NIOCore
@@ -17,13 +17,18 @@ package final class Connection: Sendable {
     versionLimits = configuration.versionLimits
   }
 
-  /// Connects and asks for the broker's versions.
+  /// Connects, asks for the broker's versions and authenticates the client.
   static func open(
     to address: BrokerAddress, _ configuration: ClientConfiguration
   ) async throws(KafkaError) -> Connection {
     let channel = try await RequestChannel.open(to: address, configuration)
     do throws(KafkaError) {
-      let versions = try await negotiate(channel, configuration)
+      let versions = try await firstAnswer(channel, configuration)
+      if let sasl = configuration.sasl, configuration.connector?.isInProcess != true {
+        let authentication = try Authentication(
+          sasl, on: channel, versions, timeout: configuration.requestTimeout)
+        try await authentication.keep()
+      }
       return Connection(channel, versions, configuration)
     } catch {
       channel.close()
@@ -63,6 +68,18 @@ package final class Connection: Sendable {
     channel.send(request, version: version, timeout: timeout, payloads: payloads, completion)
   }
 
+  /// With TLS 1.3 a broker that misses a client's certificate says so only after the handshake, and not always in words.
+  private static func firstAnswer(
+    _ channel: RequestChannel, _ configuration: ClientConfiguration
+  ) async throws(KafkaError) -> ApiVersionRanges {
+    do throws(KafkaError) {
+      return try await negotiate(channel, configuration)
+    } catch {
+      guard let tls = configuration.tls, tls.identity == nil, error.code == .connectionFailed else { throw error }
+      throw error.adding("does the broker ask for a client certificate? (ssl.keystore.location)")
+    }
+  }
+
   private static func negotiate(
     _ channel: RequestChannel, _ configuration: ClientConfiguration
   ) async throws(KafkaError) -> ApiVersionRanges {
@@ -82,10 +99,10 @@ package final class Connection: Sendable {
 
 extension RequestChannel {
   func answer<R: Request>(
-    to request: R, version: Int16, timeout: Duration
+    to request: R, version: Int16, timeout: Duration, authenticates: Bool = false
   ) async throws(KafkaError) -> R.Response {
     let answer = Deferred<R.Response?>()
-    send(request, version: version, timeout: timeout) { answer.fulfil($0) }
+    send(request, version: version, timeout: timeout, authenticates: authenticates) { answer.fulfil($0) }
     guard let response = try await answer.value() else {
       throw KafkaError(.invalidResponse, "\(address) was not asked for an answer")
     }

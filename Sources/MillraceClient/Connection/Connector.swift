@@ -9,17 +9,39 @@ package protocol Connector: Sendable {
     to address: BrokerAddress, _ configuration: ClientConfiguration,
     handler: @escaping @Sendable (any Channel) -> any ChannelHandler
   ) -> EventLoopFuture<any Channel>
+
+  /// Whether nobody but the broker is at the other end, by its nature: clients then need not prove who they are.
+  var isInProcess: Bool { get }
+}
+
+extension Connector {
+  package var isInProcess: Bool { false }
 }
 
 struct TCPConnector: Connector {
+  private let tls: TLSContext?
+
+  /// - Parameter tls: nil for connections that are not encrypted.
+  init(_ tls: TLSSettings?) throws(KafkaError) {
+    self.tls = if let tls { try TLSContext(tls) } else { nil }
+  }
+
   func connect(
     to address: BrokerAddress, _ configuration: ClientConfiguration,
     handler: @escaping @Sendable (any Channel) -> any ChannelHandler
   ) -> EventLoopFuture<any Channel> {
-    ClientBootstrap.forBroker(configuration, on: configuration.eventLoopGroup.any(), handler: handler)
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelOption(.socketOption(.so_keepalive), value: 1)
-      .connect(host: address.host, port: address.port)
+    let connected = ClientBootstrap.forBroker(
+      configuration, on: configuration.eventLoopGroup.any(), handler: handler
+    )
+    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+    .channelOption(.socketOption(.so_keepalive), value: 1)
+    .connect(host: address.host, port: address.port)
+    guard let tls else { return connected }
+    return connected.flatMap { channel in
+      let secured = tls.secure(channel, to: address, within: configuration.connectTimeout)
+      secured.whenFailure { _ in channel.close(promise: nil) }
+      return secured.map { channel }
+    }
   }
 }
 

@@ -13,6 +13,11 @@ struct FrameReader {
   enum Failure: Error, Equatable {
     case negativeSize(Int32)
     case tooLarge(Int32, limit: Int)
+
+    /// An alert of TLS begins with 21, 3: what a port for TLS says to those who do not speak it.
+    var looksLikeTLS: Bool {
+      if case .tooLarge(let size, _) = self { size >> 16 == 0x1503 } else { false }
+    }
   }
 
   /// Room made for a frame before any of its bytes came.

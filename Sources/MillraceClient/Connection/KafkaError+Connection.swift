@@ -14,11 +14,13 @@ import NIOPosix
 extension KafkaError {
   static func connectFailed(to address: BrokerAddress, _ error: any Error) -> KafkaError {
     if let error = error as? KafkaError { return error }
+    if let error = TLSFailure.error(error, at: address) { return error }
     return KafkaError(.connectionFailed, "could not connect to \(address): \(reason(connecting: error))")
   }
 
   static func connectionLost(to address: BrokerAddress, _ error: (any Error)?) -> KafkaError {
     if let error = error as? KafkaError { return error }
+    if let error, let failure = TLSFailure.error(error, at: address) { return failure }
     let why = error.map { ": \(reason($0))" } ?? ": the broker closed it"
     return KafkaError(.connectionFailed, "the connection to \(address) was lost\(why)")
   }
@@ -30,7 +32,7 @@ extension KafkaError {
     return "the host name could not be resolved; check the spelling"
   }
 
-  private static func reason(_ error: any Error) -> String {
+  static func reason(_ error: any Error) -> String {
     switch error {
     case let error as IOError: reason(errno: error.errnoCode)
     case ChannelError.connectTimeout: "no answer in time; check host and port, and that no firewall is between"

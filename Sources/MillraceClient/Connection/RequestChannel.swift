@@ -24,7 +24,7 @@ final class RequestChannel: Sendable {
   static func open(to address: BrokerAddress, _ configuration: ClientConfiguration) async throws(KafkaError)
     -> RequestChannel
   {
-    let connector = configuration.connector ?? TCPConnector()
+    let connector = try configuration.makeConnector()
     let opened = connector.connect(to: address, configuration) { _ in
       ResponseHandler(address: address, maxResponseBytes: configuration.maxResponseBytes)
     }
@@ -48,9 +48,10 @@ final class RequestChannel: Sendable {
   /// - Parameters:
   ///   - timeout: nil when the broker will not answer (acks 0): it completes with nil when it is written.
   ///   - payloads: what `RecordData.splice(id:)` in the request refers to by index.
+  ///   - authenticates: whether it is part of authenticating the connection, which others wait for.
   func send<R: Request>(
     _ request: R, version: Int16, timeout: Duration?, payloads: [ByteBuffer] = [],
-    _ completion: @escaping @Sendable (Result<R.Response?, KafkaError>) -> Void
+    authenticates: Bool = false, _ completion: @escaping @Sendable (Result<R.Response?, KafkaError>) -> Void
   ) {
     let correlationId = nextCorrelationId.add(1, ordering: .relaxed).oldValue
     let parts: [ByteBuffer]
@@ -59,20 +60,28 @@ final class RequestChannel: Sendable {
     } catch {
       return completion(.failure(error))
     }
-    let deadline = timeout.map { NIODeadline.now() + TimeAmount($0) }
     let handler = handler
     let address = address
     let finish: ResponseHandler.Completion = { result in
-      guard deadline != nil else { return completion(result.map { _ in nil }) }
+      guard timeout != nil else { return completion(result.map { _ in nil }) }
       completion(result.flatMap { Self.decode(R.self, $0, version: version, from: address) })
     }
+    let outgoing = OutgoingRequest(
+      parts: parts, correlationId: correlationId, timeout: timeout.map { TimeAmount($0) }, completion: finish)
     if channel.eventLoop.inEventLoop {
-      handler.value.send(parts, correlationId: correlationId, deadline: deadline, finish)
+      handler.value.send(outgoing, authenticates: authenticates)
     } else {
-      channel.eventLoop.execute {
-        handler.value.send(parts, correlationId: correlationId, deadline: deadline, finish)
-      }
+      channel.eventLoop.execute { handler.value.send(outgoing, authenticates: authenticates) }
     }
+  }
+
+  /// The connection is authenticated for `lifetime`: before that is over, `renew` is called to authenticate it anew, and
+  /// other requests wait until this is called again or the channel is closed (KIP-368).
+  func authenticated(for lifetime: Duration?, renew: @escaping @Sendable () -> Void) {
+    var generator = SystemRandomNumberGenerator()
+    let due = lifetime.map { SessionGate<OutgoingRequest>.renewal(of: $0, from: .now(), using: &generator) }
+    let handler = handler
+    channel.eventLoop.execute { handler.value.authenticated(until: due, renew: renew) }
   }
 
   /// Closes the channel; what still waits for an answer fails.

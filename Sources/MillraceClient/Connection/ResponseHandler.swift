@@ -3,6 +3,15 @@
 
 import NIOCore
 
+/// A request as it leaves: its bytes, and who waits for the answer.
+struct OutgoingRequest: Sendable {
+  var parts: [ByteBuffer]
+  var correlationId: Int32
+  /// Nil when no answer will come (acks 0): it completes when it is written.
+  var timeout: TimeAmount?
+  var completion: ResponseHandler.Completion
+}
+
 final class ResponseHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -15,6 +24,8 @@ final class ResponseHandler: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   private var timer: Scheduled<Void>?
   private var flushIsDue = false
+  private var gate = SessionGate<OutgoingRequest>()
+  private var renewSession: (@Sendable () -> Void)?
   /// Why the channel closed or is about to; nil while it is open.
   private var failure: KafkaError?
 
@@ -34,13 +45,31 @@ final class ResponseHandler: ChannelInboundHandler {
 
   // MARK: Requests
 
-  /// Writes a request. Without a deadline no answer will come (acks 0), and it completes when it is written.
-  func send(_ parts: [ByteBuffer], correlationId: Int32, deadline: NIODeadline?, _ completion: @escaping Completion) {
+  /// Writes a request, or holds it back while the connection authenticates itself anew.
+  func send(_ request: OutgoingRequest, authenticates: Bool) {
     guard let context, failure == nil else {
-      return completion(.failure(failure ?? .connectionLost(to: address, nil)))
+      return request.completion(.failure(failure ?? .connectionLost(to: address, nil)))
     }
-    if let deadline {
-      pipeline.sent(correlationId, deadline: deadline, completion)
+    switch authenticates ? .pass : gate.admit(request, now: .now()) {
+    case .pass: write(request, context)
+    case .begin: renewSession?()
+    case .wait: break
+    }
+  }
+
+  /// The connection is authenticated until after `due`; `renew` is called then.
+  func authenticated(until due: NIODeadline?, renew: @escaping @Sendable () -> Void) {
+    guard let context, failure == nil else { return }
+    renewSession = due == nil ? nil : renew
+    for request in gate.open(until: due) { write(request, context) }
+  }
+
+  private func write(_ request: OutgoingRequest, _ context: ChannelHandlerContext) {
+    let parts = request.parts
+    let completion = request.completion
+    if let timeout = request.timeout {
+      let deadline = NIODeadline.now() + timeout
+      pipeline.sent(request.correlationId, deadline: deadline, completion)
       for part in parts { context.write(wrapOutboundOut(part), promise: nil) }
       watch(deadline)
     } else {
@@ -73,7 +102,9 @@ final class ResponseHandler: ChannelInboundHandler {
     do {
       while failure == nil, let frame = try frames.next() { try deliver(frame) }
     } catch {
-      close(KafkaError(.invalidResponse, "\(address) sent bytes that are not a Kafka answer (\(error))"))
+      let isTLS = (error as? FrameReader.Failure)?.looksLikeTLS ?? false
+      let hint = isTLS ? "; it speaks TLS, so use security.protocol SSL or SASL_SSL" : ""
+      close(KafkaError(.invalidResponse, "\(address) sent bytes that are not a Kafka answer (\(error))\(hint)"))
     }
   }
 
@@ -121,6 +152,9 @@ final class ResponseHandler: ChannelInboundHandler {
     if failure == nil { failure = reason }
     timer?.cancel()
     timer = nil
-    for completion in pipeline.removeAll() { completion(.failure(failure ?? reason)) }
+    // It holds the channel, which holds this.
+    renewSession = nil
+    let held = gate.open(until: nil).map(\.completion)
+    for completion in pipeline.removeAll() + held { completion(.failure(failure ?? reason)) }
   }
 }

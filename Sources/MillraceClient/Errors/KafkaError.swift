@@ -15,7 +15,7 @@ import MillraceProtocol
 public struct KafkaError: Error, Sendable, Equatable {
   /// The kind of failure.
   public let code: Code
-  /// The error code in the broker's answer, when `code` is `.broker`.
+  /// The error code in the broker's answer, when `code` is `.broker`, or another and the broker gave one.
   public let brokerCode: ErrorCode?
   /// Whether the same call may succeed later without any change to it.
   public let isRetriable: Bool
@@ -38,7 +38,8 @@ extension KafkaError {
   /// The kinds of failure. More may be added.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     private enum Kind: String {
-      case aborted, broker, cancelled, closed, configuration, connectionFailed, corruptRecords, fenced, invalidArgument
+      case aborted, authenticationFailed, broker, cancelled, closed, configuration, connectionFailed, corruptRecords,
+        fenced, invalidArgument
       case invalidResponse, noOffset, recordTooLarge, timedOut, unsupportedVersion
     }
 
@@ -46,6 +47,8 @@ extension KafkaError {
 
     /// The transaction that it belonged to was aborted.
     public static let aborted = Self(kind: .aborted)
+    /// The broker did not accept who the client is, or the client who the broker is.
+    public static let authenticationFailed = Self(kind: .authenticationFailed)
     /// The broker answered with an error code, which is in `brokerCode`.
     public static let broker = Self(kind: .broker)
     /// The task that waited for the operation was cancelled.
@@ -78,7 +81,8 @@ extension KafkaError {
     var isUsuallyRetriable: Bool {
       switch kind {
       case .connectionFailed, .timedOut, .invalidResponse: true
-      case .aborted, .broker, .cancelled, .closed, .configuration, .corruptRecords, .fenced, .invalidArgument,
+      case .aborted, .authenticationFailed, .broker, .cancelled, .closed, .configuration, .corruptRecords, .fenced,
+        .invalidArgument,
         .noOffset,
         .recordTooLarge, .unsupportedVersion:
         false

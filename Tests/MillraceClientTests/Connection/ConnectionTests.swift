@@ -3,6 +3,7 @@
 import MillraceProtocol
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import MillraceClient
@@ -11,24 +12,26 @@ import Testing
 final class ScriptedBroker: Sendable {
   typealias Script =
     @Sendable (_ apiKey: ApiKey, _ version: Int16, _ correlationId: Int32, _ number: Int) -> ByteBuffer?
+  /// The same for a script that reads the requests.
+  typealias FrameScript =
+    @Sendable (_ frame: ByteBuffer, _ apiKey: ApiKey, _ version: Int16, _ correlationId: Int32) -> ByteBuffer?
 
   private final class Handler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
-    private let script: Script
+    private let script: FrameScript
     private var frames = FrameReader(limit: 1 << 20)
-    private var count = 0
 
-    init(_ script: @escaping Script) {
+    init(_ script: @escaping FrameScript) {
       self.script = script
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       frames.receive(unwrapInboundIn(data))
       while let frame = try? frames.next() {
-        let key = ApiKey(rawValue: frame.getInteger(at: 0) ?? -1)
-        let answer = script(key, frame.getInteger(at: 2) ?? -1, frame.getInteger(at: 4) ?? -1, count)
-        count += 1
+        let key = ApiKey(rawValue: frame.getInteger(at: frame.readerIndex) ?? -1)
+        let version: Int16 = frame.getInteger(at: frame.readerIndex + 2) ?? -1
+        let answer = script(frame, key, version, frame.getInteger(at: frame.readerIndex + 4) ?? -1)
         guard let answer else { return context.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
       }
@@ -37,10 +40,26 @@ final class ScriptedBroker: Sendable {
 
   private let channel: any Channel
 
-  init(_ script: @escaping Script) async throws {
+  convenience init(_ script: @escaping Script) async throws {
+    try await self.init(makingScripts: {
+      let count = Atomic(0)
+      return { _, key, version, id in script(key, version, id, count.add(1, ordering: .relaxed).oldValue) }
+    })
+  }
+
+  /// - Parameters:
+  ///   - makingScripts: makes the script of each connection.
+  ///   - secure: what comes between the socket and Kafka's protocol.
+  init(
+    makingScripts: @escaping @Sendable () -> FrameScript,
+    secure: @escaping @Sendable (any Channel) throws -> Void = { _ in }
+  ) async throws {
     channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .childChannelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Handler(script)) }
+        channel.eventLoop.makeCompletedFuture {
+          try secure(channel)
+          try channel.pipeline.syncOperations.addHandler(Handler(makingScripts()))
+        }
       }
       .bind(host: "127.0.0.1", port: 0).get()
   }

@@ -1,9 +1,9 @@
-// Base64 (RFC 4648, padded) for keys and values that are not text.
+// Base64 (RFC 4648, padded): in SCRAM's messages, and in the program's output for keys and values that are not text.
 
-enum Base64 {
+package enum Base64 {
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  static func encode(_ bytes: some Collection<UInt8>) -> String {
+  package static func encode(_ bytes: some Collection<UInt8>) -> String {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
     var group: UInt32 = 0
@@ -25,7 +25,7 @@ enum Base64 {
   }
 
   /// Nil if `text` is not Base64.
-  static func decode(_ text: String) -> [UInt8]? {
+  package static func decode(_ text: String) -> [UInt8]? {
     let digits = text.utf8.reversed().drop { $0 == UInt8(ascii: "=") }.reversed()
     guard text.utf8.count % 4 == 0, text.utf8.count - digits.count <= 2 else { return nil }
     var bytes: [UInt8] = []

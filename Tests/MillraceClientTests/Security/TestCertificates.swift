@@ -1,0 +1,82 @@
+// Certificates for tests, made with openssl: an authority, a broker's certificate for localhost and 127.0.0.1, a client's,
+// and an authority that signed neither. They say nothing about anybody and hold for a hundred years.
+
+enum TestCertificates {
+  static let authority = """
+    -----BEGIN CERTIFICATE-----
+    MIIBmjCCAT+gAwIBAgIUIwObOu+kSwCIqSS3fpI3JPDeK4UwCgYIKoZIzj0EAwIw
+    GTEXMBUGA1UEAwwOTWlsbHJhY2UgdGVzdHMwIBcNMjYxMTIyMDEwNTUzWhgPMjEy
+    NjEwMjkwMTA1NTNaMBkxFzAVBgNVBAMMDk1pbGxyYWNlIHRlc3RzMFkwEwYHKoZI
+    zj0CAQYIKoZIzj0DAQcDQgAE6AETInAB59ZceYhzauUl4Q4xKC9sNgl9Rxe1QOSI
+    MhFOaKtbHpNr4jnJIeLOD5wzJuc9XdmPD41uarMU8/Z8X6NjMGEwHQYDVR0OBBYE
+    FPXh8rTUDPYhPLf2NffII1HuFuurMB8GA1UdIwQYMBaAFPXh8rTUDPYhPLf2NffI
+    I1HuFuurMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMAoGCCqGSM49
+    BAMCA0kAMEYCIQDgr3Vi+l9CAJLBmqEB7eUvtQ9vQxP1DRyzEoWD4W00LwIhAKi3
+    uCBD8kMjyMaxY0pOqd0sb46UJTdZxZD5yJkJZYPh
+    -----END CERTIFICATE-----
+    """
+  static let otherAuthority = """
+    -----BEGIN CERTIFICATE-----
+    MIIBljCCAT2gAwIBAgIUa73PiDBwVtNH4BBeRBHMPFbRA0wwCgYIKoZIzj0EAwIw
+    GDEWMBQGA1UEAwwNU29tZWJvZHkgZWxzZTAgFw0yNjExMjIwMTA1NTNaGA8yMTI2
+    MTAyOTAxMDU1M1owGDEWMBQGA1UEAwwNU29tZWJvZHkgZWxzZTBZMBMGByqGSM49
+    AgEGCCqGSM49AwEHA0IABDZ5+k8jO/TZxyLkrqe1ou+PdroqEG/APICicRM2oOA+
+    eEaOAnsKtrfZGNME7y6NVJ2g3h+XD/rbCbjtVqDRGvyjYzBhMB0GA1UdDgQWBBQd
+    eh7jTns95PluKbrhVpIGkExGQTAfBgNVHSMEGDAWgBQdeh7jTns95PluKbrhVpIG
+    kExGQTAPBgNVHRMBAf8EBTADAQH/MA4GA1UdDwEB/wQEAwICBDAKBggqhkjOPQQD
+    AgNHADBEAiBKh34npFSsdBP53c1/bZJGmLd21aLQQbdXQbEDOtcBzgIgYm1tXldV
+    IHLt1tDaAMLCJilThw282rHIAyM054PchRU=
+    -----END CERTIFICATE-----
+    """
+  static let broker = """
+    -----BEGIN CERTIFICATE-----
+    MIIBjjCCATWgAwIBAgIUQ/IIkz1osFdDwH4VxE5mzLLzETUwCgYIKoZIzj0EAwIw
+    GTEXMBUGA1UEAwwOTWlsbHJhY2UgdGVzdHMwIBcNMjYxMTIyMDEwNTUzWhgPMjEy
+    NjEwMjkwMTA1NTNaMBQxEjAQBgNVBAMMCWxvY2FsaG9zdDBZMBMGByqGSM49AgEG
+    CCqGSM49AwEHA0IABCCWBm5j+N1tFrLq7sLXBfmHuAIN0ouH4RiA584QBIijCYNB
+    0jQmD2R6GJqfOrgc7gY/3wpQtuOVFpKfzNnRDpKjXjBcMBoGA1UdEQQTMBGCCWxv
+    Y2FsaG9zdIcEfwAAATAdBgNVHQ4EFgQUkslhcng1VYs9QZX4NezzAJuubY8wHwYD
+    VR0jBBgwFoAU9eHytNQM9iE8t/Y198gjUe4W66swCgYIKoZIzj0EAwIDRwAwRAIg
+    I8mbXDca+AmG3X3wcGliREJP6EpFUgAxhdYsSS0AvvYCIBpn+gvUzESudTiHzfQl
+    vRDimP2nii6JEqjf+vV/sW7L
+    -----END CERTIFICATE-----
+    """
+  static let brokerKey = """
+    -----BEGIN PRIVATE KEY-----
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg7k7L2p8IRgdk1jTY
+    vNks2x6X2ppnALDy4OXUwNRYa4ChRANCAAQglgZuY/jdbRay6u7C1wX5h7gCDdKL
+    h+EYgOfOEASIowmDQdI0Jg9kehianzq4HO4GP98KULbjlRaSn8zZ0Q6S
+    -----END PRIVATE KEY-----
+    """
+  static let client = """
+    -----BEGIN CERTIFICATE-----
+    MIIBhTCCASugAwIBAgIUQ/IIkz1osFdDwH4VxE5mzLLzETYwCgYIKoZIzj0EAwIw
+    GTEXMBUGA1UEAwwOTWlsbHJhY2UgdGVzdHMwIBcNMjYxMTIyMDEwNTUzWhgPMjEy
+    NjEwMjkwMTA1NTNaMBExDzANBgNVBAMMBm9yZGVyczBZMBMGByqGSM49AgEGCCqG
+    SM49AwEHA0IABNRwrLlrf+ruUWXcGEcEHFoCeN2//a/n0/GpoaXPlouw7LtjuSxF
+    ca9GMFqSZmi8IxBHcgPvjw2SKz6GotIrLaajVzBVMBMGA1UdJQQMMAoGCCsGAQUF
+    BwMCMB0GA1UdDgQWBBRjglGAULI4a6inGmxFrj5dhKjo+zAfBgNVHSMEGDAWgBT1
+    4fK01Az2ITy39jX3yCNR7hbrqzAKBggqhkjOPQQDAgNIADBFAiEA/ebxYotkGFU0
+    Xv1SV/tzgOXTdWEawXrYyLISM+40vlUCIDiIK2L9f7fp4c0sUhDJlzB/VZWe3XXx
+    HG0s/pg0DGtP
+    -----END CERTIFICATE-----
+    """
+  static let clientKey = """
+    -----BEGIN PRIVATE KEY-----
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg3CrP+zSEFYEeRrhp
+    Hozg1+Uo+/AMI/m0AQoJazQXfVehRANCAATUcKy5a3/q7lFl3BhHBBxaAnjdv/2v
+    59PxqaGlz5aLsOy7Y7ksRXGvRjBakmZovCMQR3ID748Nkis+hqLSKy2m
+    -----END PRIVATE KEY-----
+    """
+  /// `clientKey` encrypted with `clientKeyPassword`.
+  static let encryptedClientKey = """
+    -----BEGIN ENCRYPTED PRIVATE KEY-----
+    MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiK3bUNbTYL1wICCAAw
+    DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEELNAO3FhPvunhbKEh+j0Wt8EgZA3
+    FUusDaG2O+nVUJvMoMuO0v7g7RX3kIaDi56ixOy2/ctmASDVyKH4DAZMKYvNon+N
+    NFrqiomiEJjgKK9svImVCePOU0cq+NBqecb7oe0sz+ITHxI6RXEJ5MiyDxC/h+yS
+    CN79wuFCmjcvyuK4WRx+U68tacF/k2glEi3GvO1FubLs0w0YqR4VsXSY/3xrKBs=
+    -----END ENCRYPTED PRIVATE KEY-----
+    """
+  static let clientKeyPassword = "s3cret"
+}
