@@ -75,7 +75,7 @@ import NIOCore
     func secure(
       _ channel: any Channel, to address: BrokerAddress, within limit: Duration
     ) -> EventLoopFuture<Void> {
-      let handshake = TLSHandshake(on: channel.eventLoop, within: limit)
+      let handshake = TLSHandshake(on: channel.eventLoop, with: address, within: limit)
       do {
         let name = settings.serverName ?? address.host
         // An address is no server name: the certificate has to have it as an address.
@@ -99,10 +99,14 @@ import NIOCore
     private let promise: EventLoopPromise<Void>
     private let timer: Scheduled<Void>
 
-    init(on eventLoop: any EventLoop, within limit: Duration) {
+    init(on eventLoop: any EventLoop, with address: BrokerAddress, within limit: Duration) {
       let promise = eventLoop.makePromise(of: Void.self)
       self.promise = promise
-      timer = eventLoop.scheduleTask(in: TimeAmount(limit)) { promise.fail(ChannelError.connectTimeout(.zero)) }
+      timer = eventLoop.scheduleTask(in: TimeAmount(limit)) {
+        promise.fail(
+          KafkaError(
+            .connectionFailed, "TLS with \(address) failed: no answer in time; does this port speak TLS?"))
+      }
     }
 
     var completed: EventLoopFuture<Void> { promise.futureResult }

@@ -24,6 +24,7 @@
         return error == .failedToValidateHostname ? [wrongName] : ["\(error)"]
       case NIOSSLError.handshakeFailed(let cause), NIOSSLError.shutdownFailed(let cause): return reasons(cause)
       case NIOSSLError.unableToValidateCertificate, NIOSSLError.noCertificateToValidate: return [unverified]
+      case NIOSSLError.uncleanShutdown: return ["the broker closed the connection"]
       case let error as NIOSSLError: return ["\(error)"]
       case BoringSSLError.sslError(let stack), BoringSSLError.unknownError(let stack):
         return stack.isEmpty ? ["unknown error"] : stack.map(reason)

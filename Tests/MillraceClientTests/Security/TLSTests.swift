@@ -11,12 +11,16 @@
   @Suite("TLS on a connection")
   struct TLSTests {
     private static let authority = TLSSettings.PEM.text(TestCertificates.authority)
+    /// Connections go to 127.0.0.1, which the certificate does not know.
+    private static let trusting = TLSSettings(trustRoots: [authority], serverName: "localhost")
     private static let identity = TLSSettings.Identity(
       certificates: .text(TestCertificates.client), privateKey: .text(TestCertificates.clientKey))
 
-    private func broker(asksForCertificates: Bool = false) async throws -> ScriptedBroker {
+    private func broker(
+      _ certificate: String = TestCertificates.localhost, asksForCertificates: Bool = false
+    ) async throws -> ScriptedBroker {
       var configuration = TLSConfiguration.makeServerConfiguration(
-        certificateChain: try NIOSSLCertificate.fromPEMBytes(Array(TestCertificates.broker.utf8))
+        certificateChain: try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8))
           .map { .certificate($0) },
         privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(TestCertificates.brokerKey.utf8), format: .pem)))
       if asksForCertificates {
@@ -52,16 +56,19 @@
 
     @Test func `a broker whose authority is trusted is asked`() async throws {
       let broker = try await broker()
-      #expect(try await ask(broker, TLSSettings(trustRoots: [Self.authority])) == 7)
-      #expect(try await ask(broker, TLSSettings(trustRoots: [Self.authority], serverName: "localhost")) == 7)
+      #expect(try await ask(broker, Self.trusting) == 7)
       await broker.stop()
+      let byAddress = try await self.broker(TestCertificates.loopbackAddress)
+      #expect(try await ask(byAddress, TLSSettings(trustRoots: [Self.authority])) == 7)
+      await byAddress.stop()
     }
 
     @Test func `a broker whose authority is not trusted is not, and that is final`() async throws {
       let broker = try await broker()
       for roots in [[.text(TestCertificates.otherAuthority)], []] as [[TLSSettings.PEM]] {
         for verification in [TLSSettings.Verification.full, .chainOnly] {
-          let error = await refusal(broker, TLSSettings(trustRoots: roots, verification: verification))
+          let error = await refusal(
+            broker, TLSSettings(trustRoots: roots, verification: verification, serverName: "localhost"))
           #expect(error?.code == .authenticationFailed)
           #expect(error?.isRetriable == false)
           #expect(error?.message.contains("certificate is not trusted") == true)
@@ -73,9 +80,11 @@
 
     @Test func `a certificate for another host is not accepted, unless hosts are not to be compared`() async throws {
       let broker = try await broker()
-      let error = await refusal(broker, TLSSettings(trustRoots: [Self.authority], serverName: "other.example"))
-      #expect(error?.code == .authenticationFailed)
-      #expect(error?.message.contains("another host name") == true)
+      for name in [nil, "other.example"] {
+        let error = await refusal(broker, TLSSettings(trustRoots: [Self.authority], serverName: name))
+        #expect(error?.code == .authenticationFailed)
+        #expect(error?.message.contains("another host name") == true)
+      }
       let lax = TLSSettings(trustRoots: [Self.authority], verification: .chainOnly, serverName: "other.example")
       #expect(try await ask(broker, lax) == 7)
       await broker.stop()
@@ -83,17 +92,19 @@
 
     @Test func `a broker that asks for a certificate gets the client's`() async throws {
       let broker = try await broker(asksForCertificates: true)
-      #expect(try await ask(broker, TLSSettings(trustRoots: [Self.authority], identity: Self.identity)) == 7)
-      let encrypted = TLSSettings.Identity(
+      var settings = Self.trusting
+      settings.identity = Self.identity
+      #expect(try await ask(broker, settings) == 7)
+      settings.identity = TLSSettings.Identity(
         certificates: .text(TestCertificates.client), privateKey: .text(TestCertificates.encryptedClientKey),
         password: TestCertificates.clientKeyPassword)
-      #expect(try await ask(broker, TLSSettings(trustRoots: [Self.authority], identity: encrypted)) == 7)
+      #expect(try await ask(broker, settings) == 7)
       await broker.stop()
     }
 
     @Test func `a broker that asks for a certificate and gets none is an error that says which setting`() async throws {
       let broker = try await broker(asksForCertificates: true)
-      let error = await refusal(broker, TLSSettings(trustRoots: [Self.authority]))
+      let error = await refusal(broker, Self.trusting)
       #expect(error?.message.contains("ssl.keystore.location") == true)
       await broker.stop()
     }
@@ -106,7 +117,7 @@
 
     @Test func `a port without TLS is an error that says so`() async throws {
       let broker = try await ScriptedBroker { _, _, _, _ in nil }
-      let error = await refusal(broker, TLSSettings(trustRoots: [Self.authority]))
+      let error = await refusal(broker, Self.trusting)
       #expect(error?.message.contains("TLS with") == true)
       await broker.stop()
     }
