@@ -22,7 +22,7 @@ final class ResponseHandler: ChannelInboundHandler {
   private var frames: FrameReader
   private var pipeline = RequestPipeline<Completion>()
   private var context: ChannelHandlerContext?
-  private var timer: Scheduled<Void>?
+  private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
   private var flushIsDue = false
   private var gate = SessionGate<OutgoingRequest>()
   private var renewSession: (@Sendable () -> Void)?
@@ -118,8 +118,12 @@ final class ResponseHandler: ChannelInboundHandler {
   // MARK: Time-outs
 
   private func watch(_ deadline: NIODeadline) {
-    guard timer == nil, let context else { return }
-    timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+    guard let context else { return }
+    if let timer {
+      guard deadline < timer.deadline else { return }
+      timer.task.cancel()
+    }
+    let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
       self.timer = nil
       guard let next = self.pipeline.nextDeadline else { return }
       if next > .now() {
@@ -129,6 +133,7 @@ final class ResponseHandler: ChannelInboundHandler {
         self.close(KafkaError(.timedOut, "\(self.address) did not answer in time; the connection was given up"))
       }
     }
+    timer = (deadline, task)
   }
 
   // MARK: The end
@@ -150,7 +155,7 @@ final class ResponseHandler: ChannelInboundHandler {
 
   private func fail(_ reason: KafkaError) {
     if failure == nil { failure = reason }
-    timer?.cancel()
+    timer?.task.cancel()
     timer = nil
     // It holds the channel, which holds this.
     renewSession = nil
