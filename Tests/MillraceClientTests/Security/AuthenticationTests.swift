@@ -7,6 +7,10 @@ import Testing
 
 @testable import MillraceClient
 
+#if TLS
+  import Crypto
+#endif
+
 /// A broker that answers nothing but ApiVersions before a connection has authenticated itself.
 private final class SASLBroker: Sendable {
   /// Answers the bytes of a mechanism; the round counts from 0 in each authentication.
@@ -273,6 +277,39 @@ struct AuthenticationTests {
       await broker.stop()
     }
   #else
+    @Test func `SCRAM ends when both sides have proved that they know the password`() async throws {
+      let first = Mutex("")
+      let broker = try await SASLBroker(offers: ["SCRAM-SHA-512"]) { bytes, round in
+        let text = String(decoding: bytes, as: UTF8.self)
+        return first.withLock { first in
+          if round == 0 {
+            first = "\(text.dropFirst(3)),r=\(text.split(separator: ",r=")[1])server,s=AQIDBA==,i=4096"
+            return SaslAuthenticateResponse(
+              authBytes: ByteBuffer(string: first.split(separator: ",").dropFirst(2).joined(separator: ",")))
+          }
+          let parts = text.split(separator: ",p=").map(String.init)
+          let digest = CryptoDigest<SHA512>.self
+          let message = Array("\(first),\(parts[0])".utf8)
+          let salted = SCRAMExchange<CryptoDigest<SHA512>>.hi(
+            Array("pencil".utf8), salt: [1, 2, 3, 4], iterations: 4096)
+          let clientKey = digest.hmac(key: salted)(Array("Client Key".utf8))
+          let signature = digest.hmac(key: digest.hash(clientKey))(message)
+          guard Base64.decode(parts[1]) == zip(clientKey, signature).map({ $0 ^ $1 }) else {
+            return SASLBroker.refusal("the proof is wrong")
+          }
+          let serverKey = digest.hmac(key: salted)(Array("Server Key".utf8))
+          return SaslAuthenticateResponse(
+            authBytes: ByteBuffer(string: "v=\(Base64.encode(digest.hmac(key: serverKey)(message)))"))
+        }
+      }
+      let connection = try await broker.connect(.scramSHA512(username: "user", password: "pencil"))
+      #expect(try await connection.send(MetadataRequest(), version: 12).controllerId == 7)
+      connection.close()
+      let error = await refusal(broker, .scramSHA512(username: "user", password: "pen"))
+      #expect(error?.message.contains("the proof is wrong") == true)
+      await broker.stop()
+    }
+
     @Test func `SCRAM is not finished before the broker has proved itself`() async throws {
       let broker = try await SASLBroker(offers: ["SCRAM-SHA-256"]) { bytes, round in
         let nonce = String(decoding: bytes, as: UTF8.self).split(separator: ",r=").last ?? ""
