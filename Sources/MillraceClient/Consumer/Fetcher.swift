@@ -150,8 +150,45 @@ final class Fetcher: Sendable {
     return .wait(waiter)
   }
 
+  /// A further batch beside those that the application has, which stay in its hands; nil when none comes before the
+  /// deadline, or something else has to come first, which the next call tells.
+  func more(until deadline: ContinuousClock.Instant) async throws(KafkaError) -> RecordBatch? {
+    while true {
+      switch state.withLock({ furtherStep(&$0, mayWait: deadline > .now) }) {
+      case .end, .fail: return nil
+      case .wait(let waiter):
+        let patience = configuration.client.eventLoopGroup.next().scheduleTask(in: TimeAmount(deadline - .now)) {
+          waiter.fulfil(.success(()))
+        }
+        defer {
+          patience.cancel()
+          state.withLock { state in state.waiters.removeAll { $0 === waiter } }
+        }
+        try await waiter.value()
+      case .decode(let chunk):
+        do throws(KafkaError) {
+          if let batch = try decode(chunk, keepsBusy: true) { return batch }
+        } catch {
+          state.withLock { $0.errors.insert(error, at: 0) }
+          return nil
+        }
+      }
+    }
+  }
+
+  private func furtherStep(_ state: inout State, mayWait: Bool) -> Step {
+    guard !state.isClosed, !state.isHeld, !state.holdIsWanted, state.errors.isEmpty else { return .end }
+    if let chunk = state.assignment.takeChunk() { return .decode(chunk) }
+    guard mayWait, !(configuration.stopAtEnd && state.assignment.isAtEnd) else { return .end }
+    let waiter = Deferred<Void>()
+    state.waiters.append(waiter)
+    return .wait(waiter)
+  }
+
+  /// - Parameter keepsBusy: the application has other batches in its hands.
   private func decode(
-    _ chunk: consuming FetchedChunk, _ cursor: (RecordBatch) -> Assignment.RecordCursor?
+    _ chunk: consuming FetchedChunk, keepsBusy: Bool = false,
+    _ cursor: (RecordBatch) -> Assignment.RecordCursor? = { _ in nil }
   ) throws(KafkaError) -> RecordBatch? {
     var chunk = chunk
     let batch: RecordBatch?
@@ -161,7 +198,7 @@ final class Fetcher: Sendable {
       let failure = KafkaError.corrupt(chunk.partition, at: chunk.position, error)
       state.withLock { state in
         state.assignment.drop(chunk)
-        state.busySince = nil
+        if !keepsBusy { state.busySince = nil }
       }
       throw failure
     }
@@ -169,7 +206,7 @@ final class Fetcher: Sendable {
       guard !state.isClosed else { return false }
       let isCurrent = state.assignment.putBack(chunk, isExhausted: batch == nil)
       if isCurrent, let batch, let cursor = cursor(batch) { state.assignment.follow(cursor, in: batch.topicPartition) }
-      if batch == nil || !isCurrent { state.busySince = nil }
+      if !keepsBusy, batch == nil || !isCurrent { state.busySince = nil }
       return isCurrent
     }
     // Room for more, perhaps.
@@ -198,11 +235,14 @@ final class Fetcher: Sendable {
 
   /// Stops handing out, if the application has nothing in its hands. If it has, `idle` is set when it comes back.
   func tryHold() -> Bool {
-    state.withLock { state in
+    let isHeld = state.withLock { state in
       state.holdIsWanted = state.busySince != nil && !state.isClosed
       if !state.holdIsWanted { state.isHeld = true }
       return state.isHeld
     }
+    // It may wait for more to what it has.
+    if !isHeld { wakeWaiters() }
+    return isHeld
   }
 
   /// Hands out again.

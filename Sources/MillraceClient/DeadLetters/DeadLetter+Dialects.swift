@@ -50,7 +50,8 @@ extension DeadLetter {
     replays = Self.replays(in: headers)
   }
 
-  static func replays(in headers: [RecordHeader]) -> Int {
+  /// How often a record was put back to where it came from; more than 0 is what tells one that a redrive wrote.
+  public static func replays(in headers: [RecordHeader]) -> Int {
     Source(headers).count(replaysHeader) ?? 0
   }
 

@@ -57,6 +57,29 @@ public struct DeadLetter: Sendable, Hashable {
     self.group = group
   }
 
+  /// A letter about a record that a consumer of its own, not a ``RecordWorker``, gives up.
+  ///
+  /// ```swift
+  /// let letter = DeadLetter(of: record, group: "billing", failure, attempts: 3)
+  /// try await transaction.enqueue(letter.producerRecord(for: record, to: "orders-dlt"))
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - failure: why. With verdict `.reject` the letter says that the record was rejected, otherwise that it had no
+  ///     attempts left.
+  ///   - attempts: how many there were.
+  public init(of record: ConsumerRecord, group: String?, _ failure: HandlerFailure, attempts: Int) {
+    self.init(topic: record.topic, partition: record.partition, offset: record.offset, group: group)
+    timestamp = record.timestamp
+    self.attempts = attempts
+    deliveryCount = attempts
+    message = failure.verdict == .reject ? RetryPolicy.rejected : RetryPolicy.exhausted
+    exceptionClass = failure.exceptionClass
+    exceptionMessage = failure.message
+    stackTrace = failure.stackTrace
+    replays = DeadLetter.replays(in: record.headers)
+  }
+
   init(_ dialect: Dialect) {
     self.dialect = dialect
   }
@@ -70,16 +93,12 @@ extension DeadLetter {
     _ delivery: RecordDelivery, group: String?, failure: HandlerFailure, failures: Int, firstFailureTimestamp: Int64,
     reason: String?
   ) {
+    self.init(of: delivery.record, group: group, failure, attempts: failures)
+    // It may have come by retry topics.
     let origin = delivery.origin
-    self.init(topic: origin.topic, partition: origin.partition, offset: origin.offset, group: group)
+    (topic, partition, offset) = (origin.topic, origin.partition, origin.offset)
     timestamp = origin.timestamp
-    deliveryCount = failures
-    attempts = failures
     message = reason
-    exceptionClass = failure.exceptionClass
-    exceptionMessage = failure.message
-    stackTrace = failure.stackTrace
     self.firstFailureTimestamp = firstFailureTimestamp
-    replays = DeadLetter.replays(in: delivery.record.headers)
   }
 }

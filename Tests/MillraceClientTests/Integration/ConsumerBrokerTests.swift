@@ -106,6 +106,65 @@ import Testing
     }
   }
 
+  // MARK: Several batches
+
+  /// Writes records that are a batch each.
+  private func write(_ cluster: TestCluster, _ values: ClosedRange<Int>) async throws {
+    let producer = try await Producer(ProducerConfiguration(cluster.client))
+    for value in values { _ = try await producer.send(ProducerRecord(topic: "t", value: "\(value)")) }
+    await producer.close()
+  }
+
+  @Test func `batches that are wanted together come together, in order, as soon as they are enough`() async throws {
+    try await TestCluster.run { cluster in
+      try await cluster.create("t")
+      try await write(cluster, 1...3)
+      let consumer = try await consumer(cluster)
+      try await consumer.assign([t0: .earliest])
+      async let batches = consumer.nextBatches(upTo: 5, linger: .seconds(600))
+      try await write(cluster, 4...5)
+      #expect(try await batches.joined().map(\.text) == ["1", "2", "3", "4", "5"])
+      await consumer.close()
+    }
+  }
+
+  @Test func `what comes together is committed together`() async throws {
+    try await TestCluster.run { cluster in
+      try await cluster.create("t")
+      try await write(cluster, 1...3)
+      let consumer = try await consumer(cluster, group: "g") { $0.autoCommitInterval = nil }
+      try await consumer.assign([t0: .earliest])
+      #expect(try await consumer.nextBatches(upTo: 2, linger: .seconds(600)).map(\.recordCount) == [1, 1])
+      try await consumer.commit()
+      #expect(try await committed(consumer) == 2)
+      #expect(try await consumer.nextBatches(upTo: 1).joined().map(\.text) == ["3"])
+      await consumer.close()
+    }
+  }
+
+  @Test func `at the end, and when the consumer is closed, nobody waits for more batches`() async throws {
+    try await TestCluster.run { cluster in
+      try await cluster.create("t")
+      try await write(cluster, 1...2)
+      let ending = try await consumer(cluster) { $0.stopAtEnd = true }
+      try await ending.assign([t0: .earliest])
+      var values: [String] = []
+      while case let batches = try await ending.nextBatches(upTo: 100, linger: .seconds(600)), !batches.isEmpty {
+        values += batches.joined().map(\.text)
+      }
+      #expect(values == ["1", "2"])
+      await ending.close()
+
+      let closing = try await consumer(cluster)
+      try await closing.assign([t0: .earliest])
+      async let batches = closing.nextBatches(upTo: 100, linger: .seconds(600))
+      #expect(try await eventually { closing.position(of: t0) == 2 })
+      await closing.close()
+      #expect(try await batches.count == 2)
+      #expect(try await closing.nextBatches(upTo: 1).isEmpty)
+    }
+  }
+
   // MARK: Seek, pause
 
   @Test func `after a seek reading goes on there, even in the middle of a batch`() async throws {
