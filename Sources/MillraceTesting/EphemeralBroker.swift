@@ -6,7 +6,7 @@ import MillraceBroker
 import MillraceClient
 import MillraceServer
 
-/// A broker for one test, with everything that can be done to it. ``withBroker(listener:settings:clock:_:)`` makes one.
+/// A broker for one test, with everything that can be done to it. ``withBroker(listener:storage:settings:clock:_:)`` makes one.
 public struct EphemeralBroker: Sendable {
   public let broker: Millrace.Broker
   /// What goes wrong between clients and the broker.
@@ -43,14 +43,16 @@ public struct EphemeralBroker: Sendable {
 ///
 /// - Parameters:
 ///   - listener: an address for programs outside this process, mostly with port 0; nil opens no socket.
+///   - storage: where records are kept; a directory stays when the broker goes.
 ///   - settings: Kafka's settings by their names.
 ///   - clock: the broker's clock; nil is the machine's.
 /// - Throws: what `body` throws, and `BrokerError` when the broker does not start.
 public func withBroker<Result>(
-  listener: BrokerAddress? = nil, settings: [String: String] = [:], clock: ManualClock? = nil,
-  isolation: isolated (any Actor)? = #isolation, _ body: (EphemeralBroker) async throws -> Result
+  listener: BrokerAddress? = nil, storage: Millrace.Broker.Storage = .memory(), settings: [String: String] = [:],
+  clock: ManualClock? = nil, isolation: isolated (any Actor)? = #isolation,
+  _ body: (EphemeralBroker) async throws -> Result
 ) async throws -> Result {
-  var configuration = Millrace.Broker.Configuration(listener: listener, settings: settings)
+  var configuration = Millrace.Broker.Configuration(storage: storage, listener: listener, settings: settings)
   // What goes wrong in a test, the test says.
   configuration.logger = Logger(label: "broker") { _ in SwiftLogNoOpLogHandler() }
   var surroundings = BrokerNode.Surroundings(configuration)
