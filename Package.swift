@@ -110,6 +110,17 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // The example: an order pipeline as somebody's services would be written (tools/demo).
+    .executableTarget(
+      name: "OrderPipeline",
+      dependencies: [
+        "Millrace", "MillraceClient", "MillraceTesting", nioCore, logging,
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
     // Writes Sources/MillraceProtocol/Generated from Sources/MillraceProtocol/Schemas.
     .target(name: "MessageSchema", swiftSettings: strict),
     .executableTarget(name: "SchemaGenerator", dependencies: ["MessageSchema"], swiftSettings: strict),
@@ -162,6 +173,9 @@ let package = Package(
     .testTarget(
       name: "MillraceCLITests",
       dependencies: ["MillraceCLI", "MillraceBroker", "MillraceCoordination", "MillraceClient"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "OrderPipelineTests", dependencies: ["OrderPipeline", "MillraceClient", "MillraceTesting", nioCore],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ],
