@@ -19,13 +19,22 @@ struct Conductor: Service {
   /// Returns when nothing is left to do, or nothing has moved for too long: what is missing then is the audit's to say.
   func run() async throws {
     try await cancelWhenGracefulShutdown {
-      if try await isSettled({ $0.isSettled }) {
-        provider.recover()
-        try await redrive()
-        _ = try await isSettled { $0.isSettled && $0.waiting == 0 && isCacheTrue() }
+      do {
+        try await lead()
+      } catch {
+        // Somebody ended the run.
+        guard Task.isCancelled else { throw error }
       }
-      progress.end()
     }
+  }
+
+  private func lead() async throws {
+    if try await isSettled({ $0.isSettled }) {
+      provider.recover()
+      try await redrive()
+      _ = try await isSettled { $0.isSettled && $0.waiting == 0 && isCacheTrue() }
+    }
+    progress.end()
   }
 
   private func isSettled(_ condition: (Progress.Snapshot) -> Bool) async throws -> Bool {
