@@ -6,7 +6,8 @@ import ServiceLifecycle
 
 struct Conductor: Service {
   private static let interval = Duration.milliseconds(20)
-  private static let redriveAttempts = 5
+  private static let redriveAttempts = 50
+  private static let redrivePause = Duration.milliseconds(200)
 
   let client: ClientConfiguration
   let settings: Settings
@@ -55,6 +56,7 @@ struct Conductor: Service {
       } catch {
         // It goes on where it was.
         guard attempt < Self.redriveAttempts, !Task.isCancelled else { throw error }
+        try await Task.sleep(for: Self.redrivePause)
       }
     }
   }
