@@ -60,7 +60,7 @@ final class PendingAnswer<R: Request>: ResponseSlot {
 
 /// Waits until `condition` holds, for what happens on other threads.
 func eventually(
-  within seconds: Double = 10, _ condition: () async throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation
+  within seconds: Double = 120, _ condition: () async throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
   let deadline = ContinuousClock.now + .seconds(seconds)
   while ContinuousClock.now < deadline {

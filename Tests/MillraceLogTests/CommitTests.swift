@@ -64,13 +64,10 @@ import Testing
     let store = try workspace.open()
     let logs = try (0..<4).map { try workspace.log(store, topic: "four", Int32($0)) }
     faulty.holdFlushes()
-    let clock = ContinuousClock()
-    let took = try clock.measure {
-      for _ in 0..<50 {
-        for log in logs { try log.append(batch(["a"])) }
-      }
+    // One that waited would wait for ever.
+    for _ in 0..<50 {
+      for log in logs { try log.append(batch(["a"])) }
     }
-    #expect(took < .seconds(5))
     #expect(logs.allSatisfy { $0.offsets.highWatermark == 0 })
     faulty.releaseFlushes()
     for log in logs { try log.settle() }

@@ -52,7 +52,7 @@ import Testing
   private func eventually(
     _ ask: () async throws -> ConsumerGroupDescribeResponse
   ) async throws -> ConsumerGroupDescribeResponse {
-    for _ in 0..<500 {
+    for _ in 0..<6_000 {
       let answer = try await ask()
       if answer.groups.first?.errorCode.code != .coordinatorLoadInProgress { return answer }
       try await Task.sleep(for: .milliseconds(20))

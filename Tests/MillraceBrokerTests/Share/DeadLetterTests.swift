@@ -123,7 +123,7 @@ import Testing
     try broker.crashAndStart()
     try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
     try await create(broker, ["errors.deadletterqueue.group.enable": "true"])
-    try await eventually(within: 60) { await values(broker) == ["a", "b"] }
+    try await eventually { await values(broker) == ["a", "b"] }
     try await eventually { broker.sharePartition(topic)?.startOffset == 3 }
     broker.stop()
   }
@@ -144,7 +144,7 @@ import Testing
     #expect(broker.sharePartition(topic)?.archiving == 1)
 
     try await create(broker, ["errors.deadletterqueue.group.enable": "true"])
-    try await eventually(within: 60) { await values(broker) == ["b"] }
+    try await eventually { await values(broker) == ["b"] }
     try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 0 }
     broker.stop()
   }
@@ -164,7 +164,7 @@ import Testing
     #expect(broker.sharePartition(topic)?.archiving == 1)
 
     broker.disk.trouble.withLock { $0 = .init() }
-    try await eventually(within: 60) { await values(broker) == ["a"] }
+    try await eventually { await values(broker) == ["a"] }
     try await eventually { broker.sharePartition(topic)?.startOffset == 3 }
     #expect(broker.broker.deadLetters.counts.written == 1)
     broker.stop()
@@ -183,7 +183,7 @@ import Testing
     try await eventually { broker.broker.deadLetters.counts.failedAttempts > failedAttempts }
     #expect(await values(broker) == [])
     broker.disk.trouble.withLock { $0 = .init() }
-    try await eventually(within: 60) { await values(broker) == ["a"] }
+    try await eventually { await values(broker) == ["a"] }
     try await eventually { broker.sharePartition(topic)?.startOffset == 1 }
     broker.stop()
   }

@@ -70,7 +70,7 @@ final class ScriptedBroker: Sendable {
   var configuration: ClientConfiguration {
     var configuration = ClientConfiguration(
       bootstrapServers: [BrokerAddress(host: "127.0.0.1", port: channel.localAddress?.port ?? 0)])
-    configuration.requestTimeout = .seconds(5)
+    configuration.requestTimeout = .seconds(60)
     return configuration
   }
 
@@ -88,7 +88,8 @@ final class ScriptedBroker: Sendable {
 }
 
 @Suite struct ConnectionTests {
-  private func connect(_ broker: ScriptedBroker, timeout: Duration = .seconds(5)) async throws(KafkaError) -> Connection
+  private func connect(_ broker: ScriptedBroker, timeout: Duration = .seconds(60)) async throws(KafkaError)
+    -> Connection
   {
     var configuration = broker.configuration
     configuration.requestTimeout = timeout

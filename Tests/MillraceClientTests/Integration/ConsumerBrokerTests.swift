@@ -14,7 +14,8 @@ import Testing
     var configuration = ConsumerConfiguration(cluster.client, groupId: group)
     configuration.autoOffsetReset = .earliest
     configuration.heartbeatInterval = .milliseconds(100)
-    configuration.sessionTimeout = .seconds(1)
+    // A machine that stands still for a while must not look like a member that is gone.
+    configuration.sessionTimeout = .seconds(30)
     configuration.fetchMaxWait = .milliseconds(50)
     change(&configuration)
     return try await Consumer(configuration)
@@ -302,7 +303,10 @@ import Testing
 
   /// Reads as a member that goes without a word.
   private func crash(_ cluster: TestCluster, after count: Int, committing offset: Int64) async throws {
-    let consumer = try await consumer(cluster, group: "g") { $0.autoCommitInterval = nil }
+    let consumer = try await consumer(cluster, group: "g") {
+      $0.autoCommitInterval = nil
+      $0.sessionTimeout = .seconds(5)
+    }
     try await consumer.subscribe(to: ["t"])
     #expect(try await read(consumer, count).count == count)
     try await consumer.commit([t0: OffsetAndMetadata(offset: offset)])

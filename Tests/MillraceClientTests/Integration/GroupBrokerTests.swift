@@ -177,7 +177,7 @@ import Testing
 
   @Test(arguments: GroupProtocol.allCases)
   func `what a crashed member had is read by the others`(_ groupProtocol: GroupProtocol) async throws {
-    try await TestCluster.run(["group.consumer.session.timeout.ms": "1000"]) { cluster in
+    try await TestCluster.run(["group.consumer.session.timeout.ms": "5000"]) { cluster in
       try await cluster.create("t", partitions: 2)
       try await cluster.fill("t", 100, batches: 10)
       let ledger = Ledger()
@@ -195,7 +195,7 @@ import Testing
   /// A member that reads a while and goes without a word: nothing is committed.
   private func crash(_ cluster: TestCluster, _ groupProtocol: GroupProtocol, into ledger: Ledger) async throws {
     var configuration = configuration(cluster, groupProtocol)
-    configuration.sessionTimeout = .seconds(1)
+    configuration.sessionTimeout = .seconds(5)
     let member = try await Consumer(configuration)
     try await member.subscribe(to: ["t"])
     try await run(member, into: ledger, byRecord: true, limit: 30)

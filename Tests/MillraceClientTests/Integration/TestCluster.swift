@@ -97,8 +97,8 @@ final class TestCluster: Sendable {
     configuration.connector = line.connector
     configuration.retryBackoff = .milliseconds(10)
     configuration.retryBackoffMax = .milliseconds(50)
-    configuration.bootstrapTimeout = .seconds(10)
-    configuration.requestTimeout = .seconds(5)
+    configuration.bootstrapTimeout = .seconds(60)
+    configuration.requestTimeout = .seconds(30)
     configuration.logger = Logger(label: "client", factory: { _ in SwiftLogNoOpLogHandler() })
     return configuration
   }
@@ -154,7 +154,7 @@ final class Reports: Sendable {
 }
 
 /// Waits until something is so, and says whether it came to be.
-func eventually(within limit: Duration = .seconds(15), _ condition: () async throws -> Bool) async throws -> Bool {
+func eventually(within limit: Duration = .seconds(120), _ condition: () async throws -> Bool) async throws -> Bool {
   let deadline = ContinuousClock.now + limit
   while ContinuousClock.now < deadline {
     if try await condition() { return true }

@@ -38,7 +38,7 @@ import Testing
     _ configs: [String: String] = [:], _ body: (TestCluster, _ start: () async throws -> Int64?) async throws -> Void
   ) async throws {
     let settings = [
-      "group.share.min.session.timeout.ms": "100", "group.share.session.timeout.ms": "10000",
+      "group.share.min.session.timeout.ms": "100", "group.share.session.timeout.ms": "60000",
       "group.share.min.heartbeat.interval.ms": "50", "group.share.heartbeat.interval.ms": "50",
       "group.share.min.record.lock.duration.ms": "1000",
     ]

@@ -11,7 +11,7 @@ import Testing
     offered.append(.init(name: "assignor-7", metadata: ByteBuffer(string: "late")))
     let began = ContinuousClock.now
     let protocols = [SupportedProtocol](offered)
-    #expect(ContinuousClock.now - began < .seconds(10))
+    #expect(ContinuousClock.now - began < .seconds(60))
     #expect(protocols.count == 50_000)
     #expect(protocols[7].metadata.readableBytes == 0)
   }

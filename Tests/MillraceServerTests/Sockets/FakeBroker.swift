@@ -47,7 +47,7 @@ final class Held: Sendable {
 
 /// Waits, for seconds if need be, for something to become true.
 func eventually(_ condition: () -> Bool) async throws {
-  for _ in 0..<2000 {
+  for _ in 0..<24_000 {
     if condition() { return }
     try await Task.sleep(for: .milliseconds(5))
   }

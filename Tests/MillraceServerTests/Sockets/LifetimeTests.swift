@@ -73,13 +73,13 @@ import Testing
   @Test func `stopping answers what was taken and then closes`() async throws {
     let held = Held()
     let log = LogCapture()
-    try await withServer(held.broker, log: log, stopWithin: .seconds(5)) { server, port in
+    try await withServer(held.broker, log: log, stopWithin: .seconds(60)) { server, port in
       let client = try TestSocket(port: port)
       let idle = try TestSocket(port: port)
       try await client.sendFrame([1])
       try await client.sendFrame([2])
       try await held.arrive(2)
-      async let stopped: Void = server.stop(within: .seconds(5))
+      async let stopped: Void = server.stop(within: .seconds(60))
       #expect(await idle.isClosedByServer())
       #expect(throws: TestSocket.Failure.self) { try TestSocket(port: port) }
       held.answer(1)
@@ -117,7 +117,7 @@ import Testing
       try await held.arrive(1)
       // Unread input would turn the close into a reset.
       for _ in 0..<100 { try await client.sendFrame([UInt8](repeating: 0, count: 1000)) }
-      async let stopped: Void = server.stop(within: .seconds(5))
+      async let stopped: Void = server.stop(within: .seconds(60))
       try await Task.sleep(for: .milliseconds(50))
       held.answer(0)
       #expect(try await client.receiveFrame() == answer)

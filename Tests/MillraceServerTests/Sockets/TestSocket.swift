@@ -10,7 +10,7 @@ final class TestSocket {
     case closed, timedOut, reset
   }
 
-  private static let patience: Duration = .seconds(20)
+  private static let patience: Duration = .seconds(120)
 
   private let descriptor: CInt
 
