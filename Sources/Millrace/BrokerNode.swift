@@ -46,7 +46,7 @@ package final class BrokerNode: Sendable {
     // Recovery may read for a long time.
     let broker = try await offPool {
       let store = try LogStore.open(
-        StoreOptions(configuration, fileSystem: surroundings.fileSystem, logger: logger),
+        StoreOptions(configuration, surroundings, logger: logger),
         nowMs: surroundings.clock.nowMs())
       let broker = MillraceBroker.Broker(
         configuration: configuration, store: store, logger: logger, clock: surroundings.clock)
@@ -100,11 +100,19 @@ package final class BrokerNode: Sendable {
 }
 
 extension StoreOptions {
-  fileprivate init(_ configuration: BrokerConfiguration, fileSystem: any FileSystem, logger: Logger) {
+  fileprivate init(_ configuration: BrokerConfiguration, _ surroundings: BrokerNode.Surroundings, logger: Logger) {
+    // Event loops of the caller's have other work, that does not wait for a disk.
+    let hasOwnLoops = surroundings.eventLoopGroup == nil
     self.init(
-      directories: configuration.logDirectories, fileSystem: fileSystem, clusterId: configuration.clusterId,
+      directories: configuration.logDirectories, fileSystem: surroundings.fileSystem,
+      clusterId: configuration.clusterId,
       brokerId: configuration.nodeId, checkpointIntervalMs: configuration.checkpointIntervalMs,
       flushPolicy: configuration.flushPolicy,
+      afterTurn: { body in
+        guard hasOwnLoops, let loop = MultiThreadedEventLoopGroup.currentEventLoop else { return false }
+        loop.execute(body)
+        return true
+      },
       onRecovery: { logger.notice("\($0)") },
       onError: { logger.error("\($0)") },
       onCondition: { condition in

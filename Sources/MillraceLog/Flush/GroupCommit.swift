@@ -2,6 +2,11 @@
 // partitions that were appended to since it last looked, notes how far each log reaches, flushes, and raises each high
 // watermark to what it noted. What is appended during a flush is the next one's.
 //
+// A lone append: two changes of thread take about as long as the flush of a quick disk, and there is nothing to group. So
+// an event loop that appended something small while the thread was idle does not wake it, but looks again when its turn
+// is over, all that had arrived with it being appended. If that was all, and flushes are quick, it flushes by itself;
+// otherwise it wakes the thread then. Whoever else appends meanwhile wakes the thread at once, which takes all there is.
+//
 // A flush that fails is final for the logs it was for: they go offline for writing, nobody is told that anything is
 // durable, and it is not tried again (after a failed fsync the pages may count as clean).
 
@@ -11,12 +16,16 @@ final class GroupCommit: Sendable {
   private let queue = Mutex(Queue())
   private let wakeUp = WakeUp()
   /// Held from noting how far logs reach until the flush is done: two flushes must not share the work of one log.
-  private let gate = Mutex(())
+  private let gate: Mutex<FlushPace>
   private let flush: Flush
+  private let afterTurn: AfterTurn
+  /// What was appended since the queue was last taken; something that is not small counts twice.
+  private let appends = Atomic<Int>(0)
 
   private struct Queue {
     var logs: [PartitionLog] = []
     var failed: [PartitionLog.Failed] = []
+    /// The thread is idle, and has to be woken.
     var isWaiting = false
 
     var isEmpty: Bool { logs.isEmpty && failed.isEmpty }
@@ -33,8 +42,10 @@ final class GroupCommit: Sendable {
     var whenStopped: WakeUp?
   }
 
-  init(flush: Flush) {
+  init(flush: Flush, quickFlush: Duration, afterTurn: @escaping AfterTurn) {
     self.flush = flush
+    gate = Mutex(FlushPace(quick: quickFlush))
+    self.afterTurn = afterTurn
   }
 
   func start() {
@@ -43,14 +54,49 @@ final class GroupCommit: Sendable {
   }
 
   /// Has the log take part in the next commit. Cheap when it already will.
-  func add(_ log: PartitionLog) {
+  ///
+  /// - Parameter isSmall: the caller appended little, and waits for nothing else in this turn.
+  func add(_ log: PartitionLog, isSmall: Bool = false) {
+    appends.add(isSmall ? 1 : 2, ordering: .relaxed)
     if log.isQueuedForCommit.exchange(true, ordering: .acquiringAndReleasing) { return }
-    let mustWake = queue.withLock { queue -> Bool in
+    let isIdle = queue.withLock { queue -> Bool in
       queue.logs.append(log)
-      defer { queue.isWaiting = false }
       return queue.isWaiting
     }
+    guard isIdle, !(isSmall && afterTurn({ self.endTurn() })) else { return }
+    wakeIfIdle()
+  }
+
+  private func wakeIfIdle() {
+    let mustWake = queue.withLock { queue -> Bool in
+      guard queue.isWaiting, !queue.isEmpty else { return false }
+      queue.isWaiting = false
+      return true
+    }
     if mustWake { wakeUp.signal() }
+  }
+
+  /// The turn is over in which the thread was not woken.
+  private func endTurn() {
+    let lone = queue.withLock { queue -> PartitionLog? in
+      guard queue.isWaiting, queue.logs.count == 1, appends.load(ordering: .relaxed) == 1 else { return nil }
+      return queue.takeAll().logs[0]
+    }
+    guard let lone else { return wakeIfIdle() }
+    appends.store(0, ordering: .relaxed)
+    if !commitAlone(lone) {
+      queue.withLock { $0.logs.append(lone) }
+      wakeIfIdle()
+    }
+  }
+
+  /// Flushes the log on the calling thread if that takes no longer than a change of thread.
+  private func commitAlone(_ log: PartitionLog) -> Bool {
+    guard log.needsOneFlush else { return false }
+    let outcome = gate.withLockIfAvailable { pace in pace.isQuick ? flush([log], &pace) : nil }
+    guard case .some(.some(let outcome)) = outcome else { return false }
+    tell(outcome)
+    return true
   }
 
   /// Tells those who wait for the log, on the thread: whoever found that it failed may hold a lock that they need.
@@ -97,6 +143,7 @@ final class GroupCommit: Sendable {
         queue.isWaiting = queue.isEmpty
         return (queue.takeAll(), queue.isStopping)
       }
+      appends.store(0, ordering: .relaxed)
       if !work.logs.isEmpty || !work.failed.isEmpty { return work }
       if isStopping { return nil }
       wakeUp.wait()
@@ -114,27 +161,40 @@ final class GroupCommit: Sendable {
 
   /// Flushes the logs now, on the calling thread, and tells those who wait.
   func commit(_ logs: [PartitionLog]) {
-    var outcomes: [(work: CommitWork, error: StorageError?)] = []
-    outcomes.reserveCapacity(logs.count)
+    tell(gate.withLock { pace in flush(logs, &pace) })
+  }
+
+  private struct Outcome {
     var raised: [(log: PartitionLog, highWatermark: Int64)] = []
     var failed: [PartitionLog.Failed] = []
-    gate.withLock { _ in
-      for log in logs {
-        log.isQueuedForCommit.store(false, ordering: .sequentiallyConsistent)
-        if let work = log.beginCommit() { outcomes.append((work, nil)) }
-      }
-      flush.run(&outcomes)
-      for (work, error) in outcomes {
-        // Before anybody else may take the log's work: what is not durable now never counts as durable.
-        if let error {
-          failed.append(work.log.takeOffline(.storage(error)))
-        } else if let highWatermark = work.log.noteDurable(work) {
-          raised.append((work.log, highWatermark))
-        }
+  }
+
+  /// With the gate held.
+  private func flush(_ logs: [PartitionLog], _ pace: inout FlushPace) -> Outcome {
+    var works: [(work: CommitWork, error: StorageError?)] = []
+    works.reserveCapacity(logs.count)
+    for log in logs {
+      log.isQueuedForCommit.store(false, ordering: .sequentiallyConsistent)
+      if let work = log.beginCommit() { works.append((work, nil)) }
+    }
+    let began = ContinuousClock.now
+    flush.run(&works)
+    if works.count == 1 { pace.note(began.duration(to: .now)) }
+    var outcome = Outcome()
+    for (work, error) in works {
+      // Before anybody else may take the log's work: what is not durable now never counts as durable.
+      if let error {
+        outcome.failed.append(work.log.takeOffline(.storage(error)))
+      } else if let highWatermark = work.log.noteDurable(work) {
+        outcome.raised.append((work.log, highWatermark))
       }
     }
-    for failure in failed { failure.tell() }
-    for (log, highWatermark) in raised { log.announce(highWatermark) }
+    return outcome
+  }
+
+  private func tell(_ outcome: Outcome) {
+    for failure in outcome.failed { failure.tell() }
+    for (log, highWatermark) in outcome.raised { log.announce(highWatermark) }
   }
 }
 

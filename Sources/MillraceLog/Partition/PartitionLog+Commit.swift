@@ -20,6 +20,11 @@ extension PartitionLog {
     }
   }
 
+  /// Whether a commit has nothing to flush but the segment that is written to.
+  var needsOneFlush: Bool {
+    view.withLock { view in view.map { $0.closedSegments.isEmpty && !$0.directoryChanged } ?? false }
+  }
+
   /// The flush is done: everything before `work.end` is durable. Returns the high watermark if it rose.
   func noteDurable(_ work: CommitWork) -> Int64? {
     view.withLock { current -> Int64? in

@@ -55,7 +55,9 @@ final class DataDirectory: Sendable {
     do {
       anchor = FileSystemAnchor(try options.fileSystem.open(path, .read), options.fileSystem)
     } catch { throw .storage(error) }
-    commit = GroupCommit(flush: Flush(fileSystem: options.fileSystem, policy: options.flushPolicy, anchor: anchor))
+    commit = GroupCommit(
+      flush: Flush(fileSystem: options.fileSystem, policy: options.flushPolicy, anchor: anchor),
+      quickFlush: options.quickFlush, afterTurn: options.afterTurn)
   }
 
   /// The log has something that the next checkpoint has to record.

@@ -18,6 +18,10 @@ package struct StoreOptions: Sendable {
   /// Whether commits, checkpoints and removals have threads of their own. Without them the owner calls `commit` and
   /// `maintain`, as tests do.
   package var hasThreads: Bool
+  /// Where the event loops that append have a moment between two turns; it may take the time of a quick flush.
+  package var afterTurn: AfterTurn
+  /// What such a moment may take. Waking an idle thread, and being woken by it, takes 20 to 50 us each.
+  package var quickFlush: Duration
   /// Told of everything unusual that opening a log found or did.
   package var onRecovery: @Sendable (RecoveryReport) -> Void
   /// Told of background work on the disk that failed.
@@ -29,6 +33,7 @@ package struct StoreOptions: Sendable {
     directories: [String], fileSystem: any FileSystem = PosixFileSystem(), clusterId: String? = nil,
     brokerId: Int32 = 1, checkpointIntervalMs: Int64 = 10_000, checkpointBytes: Int64 = 128 << 20,
     openFileLimit: Int? = nil, flushPolicy: FlushPolicy = .automatic, hasThreads: Bool = true,
+    afterTurn: @escaping AfterTurn = { _ in false }, quickFlush: Duration = .microseconds(250),
     onRecovery: @escaping @Sendable (RecoveryReport) -> Void = { _ in },
     onError: @escaping @Sendable (LogError) -> Void = { _ in },
     onCondition: @escaping @Sendable (StoreCondition) -> Void = { _ in }
@@ -42,6 +47,8 @@ package struct StoreOptions: Sendable {
     self.openFileLimit = openFileLimit
     self.flushPolicy = flushPolicy
     self.hasThreads = hasThreads
+    self.afterTurn = afterTurn
+    self.quickFlush = quickFlush
     self.onRecovery = onRecovery
     self.onError = onError
     self.onCondition = onCondition

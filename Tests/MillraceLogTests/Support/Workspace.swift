@@ -9,6 +9,8 @@ final class Workspace {
   let path: String
   var fileSystem: any FileSystem = PosixFileSystem()
   var hasThreads = true
+  var afterTurn: AfterTurn = { _ in false }
+  var quickFlush = Duration.zero
   var checkpointIntervalMs: Int64 = 3_600_000
   var checkpointBytes: Int64 = 1 << 40
   var openFileLimit: Int?
@@ -29,7 +31,8 @@ final class Workspace {
     StoreOptions(
       directories: directories ?? [path], fileSystem: fileSystem, checkpointIntervalMs: checkpointIntervalMs,
       checkpointBytes: checkpointBytes,
-      openFileLimit: openFileLimit, hasThreads: hasThreads, onRecovery: { [reports] in reports.add($0) },
+      openFileLimit: openFileLimit, hasThreads: hasThreads, afterTurn: afterTurn,
+      quickFlush: quickFlush, onRecovery: { [reports] in reports.add($0) },
       onError: { [errors] in errors.add($0) }, onCondition: { [conditions] in conditions.add($0) })
   }
 
