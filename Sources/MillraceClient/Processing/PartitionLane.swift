@@ -21,7 +21,7 @@ final class PartitionLane: Sendable {
   /// The offset after the last record that is done; nil when none is.
   var completed: OffsetAndMetadata? { state.withLock { $0.completed } }
   var isStopped: Bool { state.withLock { $0.isStopped } }
-  var isIdle: Bool { state.withLock { $0.work == nil } }
+  var isIdle: Bool { work == nil }
 
   func complete(through offset: Int64, leaderEpoch: Int32?) {
     state.withLock { $0.completed = OffsetAndMetadata(offset: offset &+ 1, leaderEpoch: leaderEpoch) }
@@ -48,11 +48,7 @@ final class PartitionLane: Sendable {
       return state.isStopped
     }
     if isStopped { sleeper.cancel() }
-    await withTaskCancellationHandler {
-      await sleeper.value
-    } onCancel: {
-      sleeper.cancel()
-    }
+    await sleeper.cancellableValue()
     return !self.isStopped && !Task.isCancelled
   }
 
@@ -65,14 +61,6 @@ final class PartitionLane: Sendable {
     sleeper?.cancel()
   }
 
-  /// Interrupts also what is under way.
-  func cancel() {
-    stop()
-    state.withLock { $0.work }?.cancel()
-  }
-
-  /// Waits until nothing is under way any more.
-  func finish() async {
-    await state.withLock { $0.work }?.value
-  }
+  /// What is under way.
+  var work: Task<Void, Never>? { state.withLock { $0.work } }
 }

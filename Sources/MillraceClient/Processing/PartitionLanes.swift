@@ -78,7 +78,7 @@ final class PartitionLanes: Sendable {
       state.gone.formUnion(partitions)
       return partitions.compactMap { state.lanes[$0] }
     }
-    await end(lanes)
+    await end(lanes, within: attempts.configuration.grace)
     await commit()
     state.withLock { state in for partition in partitions { state.lanes[partition] = nil } }
   }
@@ -89,8 +89,7 @@ final class PartitionLanes: Sendable {
       state.gone.formUnion(partitions)
       return partitions.compactMap { state.lanes.removeValue(forKey: $0) }
     }
-    for lane in lanes { lane.cancel() }
-    for lane in lanes { await lane.finish() }
+    await end(lanes, within: .zero)
   }
 
   /// Ends all that is under way, and takes nothing new.
@@ -99,17 +98,12 @@ final class PartitionLanes: Sendable {
       state.isStopped = true
       return Array(state.lanes.values)
     }
-    await end(lanes)
+    await end(lanes, within: attempts.configuration.grace)
   }
 
-  private func end(_ lanes: [PartitionLane]) async {
+  private func end(_ lanes: [PartitionLane], within grace: Duration) async {
     for lane in lanes { lane.stop() }
-    let impatience = Task { [grace = attempts.configuration.grace] in
-      try await Task.sleep(for: grace)
-      for lane in lanes { lane.cancel() }
-    }
-    for lane in lanes { await lane.finish() }
-    impatience.cancel()
+    await Task.finish(lanes.map(\.work), within: grace)
   }
 
   // MARK: Commits

@@ -164,11 +164,6 @@ private final class ShareHandlings: Sendable {
       state.isStopped = true
       return Array(state.tasks.values)
     }
-    let impatience = Task {
-      try await Task.sleep(for: grace)
-      for task in tasks { task.cancel() }
-    }
-    for task in tasks { await task.value }
-    impatience.cancel()
+    await Task.finish(tasks, within: grace)
   }
 }

@@ -24,11 +24,7 @@ final class WorkerEnding: Sendable {
       return state.isStopped
     }
     if isStopped { reading.cancel() }
-    await withTaskCancellationHandler {
-      await reading.value
-    } onCancel: {
-      reading.cancel()
-    }
+    await reading.cancellableValue()
   }
 
   func stop(_ error: any Error) {

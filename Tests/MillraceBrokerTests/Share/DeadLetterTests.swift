@@ -42,6 +42,15 @@ import Testing
     try await alter(broker, "errors.deadletterqueue.group.enable", "true")
   }
 
+  /// A record that waits for a dead-letter topic which takes none yet.
+  private func reject(_ broker: GroupBroker, _ topic: Topic, _ member: ShareClient) async throws {
+    try await create(broker, [:])
+    try await broker.produce(["a"], to: topic)
+    #expect(try await member.fetchSome().count == 1)
+    #expect(try await member.acknowledge(0...0, 3) == .none)
+    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
+  }
+
   private func values(_ broker: GroupBroker) async -> [String] {
     guard broker.broker.topics.topic(named: "dlq.jobs") != nil else { return [] }
     return (try? await broker.read("dlq.jobs").values) ?? []
@@ -172,11 +181,7 @@ import Testing
 
   @Test func `a letter is not written while there is no room for the archiving of its record`() async throws {
     let (broker, topic, member) = try await start()
-    try await create(broker, [:])
-    try await broker.produce(["a"], to: topic)
-    #expect(try await member.fetchSome().count == 1)
-    #expect(try await member.acknowledge(0...0, 3) == .none)
-    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
+    try await reject(broker, topic, member)
     broker.disk.trouble.withLock { $0 = .init(path: ShareStateRuntime.topicName, isFull: true) }
     try await enable(broker)
     let failedAttempts = broker.broker.deadLetters.counts.failedAttempts
@@ -190,11 +195,7 @@ import Testing
 
   @Test func `a topic that is not for dead letters takes none until it is`() async throws {
     let (broker, topic, member) = try await start()
-    try await create(broker, [:])
-    try await broker.produce(["a"], to: topic)
-    #expect(try await member.fetchSome().count == 1)
-    #expect(try await member.acknowledge(0...0, 3) == .none)
-    try await eventually { broker.broker.deadLetters.counts.stuckPartitions == 1 }
+    try await reject(broker, topic, member)
     #expect(await values(broker) == [])
     try await enable(broker)
     try await eventually { await values(broker) == ["a"] }
