@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 // Only with the trait TLS: both bring BoringSSL along, which takes minutes to compile.
 let tls: [Target.Dependency] = [
   .product(name: "NIOSSL", package: "swift-nio-ssl", condition: .when(traits: ["TLS"])),
@@ -21,6 +24,7 @@ let package = Package(
   products: [
     .library(name: "Millrace", targets: ["Millrace"]),
     .library(name: "MillraceClient", targets: ["MillraceClient"]),
+    .library(name: "MillraceJSON", targets: ["MillraceJSON"]),
     .library(name: "MillraceTesting", targets: ["MillraceTesting"]),
     .executable(name: "millrace", targets: ["MillraceCLI"]),
   ],
@@ -32,6 +36,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -79,13 +85,17 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "MillraceClient",
-      dependencies: ["MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging] + tls,
+      dependencies: [
+        "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging, serviceLifecycle, metrics, tracing,
+      ] + tls,
       swiftSettings: strict),
+    // Apart from the client, since Foundation makes a static program three times as large.
+    .target(name: "MillraceJSON", dependencies: ["MillraceClient", nioCore], swiftSettings: strict),
     .target(
       name: "Millrace",
       dependencies: [
         "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", nioCore, nioPosix,
-        logging, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        logging, serviceLifecycle,
       ],
       swiftSettings: strict),
 
@@ -155,15 +165,17 @@ let package = Package(
     .testTarget(
       name: "MillraceClientTests",
       dependencies: [
-        "MillraceClient", "Millrace", "MillraceBroker", "MillraceCoordination", "MillraceLog", "MillraceProtocol",
-        "MillraceRecords", nioCore, nioPosix, logging,
+        "MillraceClient", "MillraceJSON", "Millrace", "MillraceBroker", "MillraceCoordination", "MillraceLog",
+        "MillraceProtocol", "MillraceRecords", nioCore, nioPosix, logging, serviceLifecycle, metrics, tracing,
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
       ] + tls,
       swiftSettings: strict),
     .testTarget(
       name: "MillraceTests",
       dependencies: [
-        "Millrace", "MillraceClient", "MillraceLog", nioCore, nioPosix, logging,
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        "Millrace", "MillraceClient", "MillraceLog", nioCore, nioPosix, logging, serviceLifecycle,
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),

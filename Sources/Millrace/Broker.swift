@@ -174,6 +174,14 @@ public final class Broker: Service {
     }
   }
 
+  /// How many connections it has; none when it does not run.
+  package var connectionCount: Int {
+    state.withLock { state in
+      guard case .running(let node) = state.phase else { return 0 }
+      return node.connectionCount
+    }
+  }
+
   /// For clients in this process: they connect without TCP, whether or not the broker listens.
   ///
   /// A client may be made before the broker is started: its first connection waits for that, up to its

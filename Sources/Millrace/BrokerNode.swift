@@ -22,6 +22,9 @@ package final class BrokerNode: Sendable {
   /// What is listened on, with the ports that were bound.
   package var addresses: [BoundAddress] { server.addresses }
 
+  /// How many clients are connected.
+  package var connectionCount: Int { server.connectionCount }
+
   private init(broker: MillraceBroker.Broker, server: Server) {
     self.broker = broker
     self.server = server

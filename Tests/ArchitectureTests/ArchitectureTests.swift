@@ -17,10 +17,12 @@ struct ArchitectureTests {
     ],
     "MillraceServer": ["MillraceBroker", "MillraceLog", "MillraceProtocol", "NIOCore", "NIOPosix", "Logging"],
     "MillraceClient": [
-      "MillraceProtocol", "MillraceRecords", "NIOCore", "NIOPosix", "Logging",
+      "MillraceProtocol", "MillraceRecords", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle", "Metrics", "Tracing",
       // With the trait TLS.
       "NIOSSL", "NIOTLS", "Crypto",
     ],
+    // Not a part of the program, which would be three times as large with Foundation.
+    "MillraceJSON": ["MillraceClient", "NIOCore", "FoundationEssentials", "Foundation"],
     "Millrace": [
       "MillraceServer", "MillraceBroker", "MillraceClient", "MillraceProtocol", "MillraceLog", "NIOCore", "NIOPosix",
       "Logging", "ServiceLifecycle",
@@ -92,7 +94,7 @@ struct ArchitectureTests {
   }
 
   @Test func `nothing in the program imports Foundation`() {
-    for file in Self.programFiles where !Self.examples.contains(file.module) {
+    for file in Self.programFiles where !Self.examples.contains(file.module) && file.module != "MillraceJSON" {
       for module in file.imports where module.hasPrefix("Foundation") {
         Issue.record("\(file.path) imports \(module), which makes the static program three times as large")
       }

@@ -58,10 +58,16 @@ struct Assignment {
     let position: Atomic<Int64>
     /// The rest of the batch is not to be handed out: the partition is read elsewhere, later, or not any more.
     let isStale = Atomic<Bool>(false)
+    /// The offset after the batch.
+    private let batchEnd: Int64
 
-    init(_ position: Int64) {
+    init(_ position: Int64, end: Int64) {
       self.position = Atomic(position)
+      batchEnd = end
     }
+
+    /// The application has taken the last record.
+    func finish() { position.store(batchEnd, ordering: .relaxed) }
 
     func end() { isStale.store(true, ordering: .relaxed) }
   }
@@ -408,9 +414,11 @@ struct Assignment {
   /// The application is done with what it has.
   mutating func complete() {
     for partition in uncompleted {
-      guard let handedOut = partitions[partition]?.handedOut else { continue }
+      guard let state = partitions[partition] else { continue }
+      // It took up another iteration in the middle of a batch: the rest comes again.
+      if state.position < state.handedOut { interrupt(partition) }
       partitions[partition]?.cursor = nil
-      partitions[partition]?.completed = handedOut
+      partitions[partition]?.completed = state.position
     }
     uncompleted.removeAll(keepingCapacity: true)
   }
@@ -425,6 +433,12 @@ struct Assignment {
         offset: offset, leaderEpoch: state.leaderEpoch < 0 ? nil : state.leaderEpoch)
     }
     return positions
+  }
+
+  /// How many offsets of a partition the application did not get yet, as of the last fetch.
+  func lag(of partition: TopicPartition) -> Int64? {
+    guard let state = partitions[partition], state.handedOut >= 0 else { return nil }
+    return state.highWatermark?.subtractingReportingOverflow(state.handedOut).partialValue
   }
 
   /// A partition cannot be read until somebody does something about it.

@@ -2,6 +2,7 @@
 
 import MillraceProtocol
 import NIOCore
+import ServiceLifecycle
 import Synchronization
 
 /// Reads records from a Kafka cluster.
@@ -36,6 +37,7 @@ public final class Consumer: Sendable {
   let fetcher: Fetcher
   private let member = Mutex<(any GroupMember)?>(nil)
   private let committer: OffsetCommitter?
+  let tracing: RecordTracing?
 
   /// Connects to the cluster.
   ///
@@ -43,10 +45,19 @@ public final class Consumer: Sendable {
   ///   configuration cannot work.
   public init(_ configuration: ConsumerConfiguration) async throws(KafkaError) {
     try configuration.check()
+    var configuration = configuration
+    let metrics = ConsumerMetrics(configuration.client)
+    if let metrics {
+      configuration.onRebalance = { [next = configuration.onRebalance] event in
+        metrics.rebalanced(event)
+        await next?(event)
+      }
+    }
     self.configuration = configuration
+    tracing = RecordTracing(configuration.client, group: configuration.groupId)
     cluster = try await Cluster.connect(configuration.client)
     let identity = configuration.groupId.map { CurrentIdentity(GroupIdentity(group: $0)) }
-    let fetcher = Fetcher(configuration, cluster, identity)
+    let fetcher = Fetcher(configuration, cluster, identity, metrics)
     self.fetcher = fetcher
     committer = identity.map { [cluster] in OffsetCommitter(configuration, cluster, fetcher, $0) }
   }
@@ -159,6 +170,7 @@ public final class Consumer: Sendable {
     try setPaused(partitions, true)
   }
 
+  /// Hands out records of these partitions again, from where each was paused.
   public func resume(_ partitions: [TopicPartition]) throws(KafkaError) {
     try setPaused(partitions, false)
   }
@@ -206,6 +218,19 @@ public final class Consumer: Sendable {
     try await requireCommitter().commit(offsets)
   }
 
+  /// Commits a record, and with it all before it of its partition.
+  ///
+  /// ```swift
+  /// for try await record in consumer.records {
+  ///   try await bill(record)
+  ///   try await consumer.commit(record)
+  /// }
+  /// ```
+  public func commit(_ record: ConsumerRecord) async throws(KafkaError) {
+    let next = OffsetAndMetadata(offset: record.offset &+ 1, leaderEpoch: record.leaderEpoch)
+    try await commit([record.topicPartition: next])
+  }
+
   /// What the group committed for these partitions; those without are left out.
   public func committed(
     _ partitions: [TopicPartition]
@@ -245,34 +270,41 @@ public final class Consumer: Sendable {
 public struct ConsumerBatches: AsyncSequence, Sendable {
   /// Kept, so that the consumer stays while somebody iterates.
   let consumer: Consumer
+  var endsOnGracefulShutdown = false
 
   public struct AsyncIterator: AsyncIteratorProtocol {
     let consumer: Consumer
+    let endsOnGracefulShutdown: Bool
 
     public mutating func next() async throws(KafkaError) -> RecordBatch? {
-      try await consumer.fetcher.next()
+      try await next(isolation: nil)
     }
 
     public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> RecordBatch? {
-      try await consumer.fetcher.next()
+      try await consumer.fetcher.next(endsOnGracefulShutdown: endsOnGracefulShutdown)
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
+  public func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(consumer: consumer, endsOnGracefulShutdown: endsOnGracefulShutdown)
+  }
 }
 
 /// The records that a consumer reads.
 public struct ConsumerRecords: AsyncSequence, Sendable {
   /// Kept, so that the consumer stays while somebody iterates.
   let consumer: Consumer
+  var endsOnGracefulShutdown = false
 
   public struct AsyncIterator: AsyncIteratorProtocol {
     let consumer: Consumer
+    let endsOnGracefulShutdown: Bool
     private var records: RecordBatch.Iterator?
-    private var cursor = Assignment.RecordCursor(0)
+    private var cursor = Assignment.RecordCursor(0, end: 0)
 
-    init(consumer: Consumer) {
+    init(consumer: Consumer, endsOnGracefulShutdown: Bool) {
       self.consumer = consumer
+      self.endsOnGracefulShutdown = endsOnGracefulShutdown
     }
 
     public mutating func next() async throws(KafkaError) -> ConsumerRecord? {
@@ -281,14 +313,17 @@ public struct ConsumerRecords: AsyncSequence, Sendable {
 
     public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> ConsumerRecord? {
       while true {
-        if !cursor.isStale.load(ordering: .relaxed), let record = records?.next() {
-          cursor.position.store(record.offset &+ 1, ordering: .relaxed)
-          return record
+        if !cursor.isStale.load(ordering: .relaxed), !(endsOnGracefulShutdown && Task.isShuttingDownGracefully) {
+          if let record = records?.next() {
+            cursor.position.store(record.offset &+ 1, ordering: .relaxed)
+            return record
+          }
+          cursor.finish()
         }
         records = nil
         var following: Assignment.RecordCursor?
-        let batch = try await consumer.fetcher.next { batch in
-          following = Assignment.RecordCursor(batch.position)
+        let batch = try await consumer.fetcher.next(endsOnGracefulShutdown: endsOnGracefulShutdown) { batch in
+          following = Assignment.RecordCursor(batch.position, end: batch.lastOffset &+ 1)
           return following
         }
         guard let batch else { return nil }
@@ -298,5 +333,7 @@ public struct ConsumerRecords: AsyncSequence, Sendable {
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
+  public func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(consumer: consumer, endsOnGracefulShutdown: endsOnGracefulShutdown)
+  }
 }

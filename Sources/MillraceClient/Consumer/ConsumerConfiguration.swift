@@ -56,6 +56,21 @@ public enum StartPosition: Sendable, Hashable {
 }
 
 /// How a consumer behaves.
+///
+/// With a metrics system of swift-metrics bootstrapped before it is made, a consumer counts and measures what Kafka's own
+/// does, under the names that its metrics have in Prometheus. Each has the dimension `client_id`, those by topic also
+/// `topic` and those by partition `topic` and `partition`.
+///
+/// | metric | kind | |
+/// |---|---|---|
+/// | `kafka_consumer_records_consumed_total` | counter by topic | records that were handed out |
+/// | `kafka_consumer_bytes_consumed_total` | counter by topic | their bytes, as they were fetched |
+/// | `kafka_consumer_records_lag` | gauge by partition | records of it that were not handed out yet |
+/// | `kafka_consumer_fetch_latency` | timer | from a fetch to its answer, with the broker's wait for records |
+/// | `kafka_consumer_fetch_size` | recorder | bytes of records in an answer |
+/// | `kafka_consumer_commit_latency` | timer | from a commit to its answer |
+/// | `kafka_consumer_rebalance_total` | counter | assignments by the group |
+/// | `kafka_consumer_assigned_partitions` | gauge | partitions that the group has given to this member |
 public struct ConsumerConfiguration: Sendable {
   public var client: ClientConfiguration
   /// The group to share partitions and committed offsets with (`group.id`).

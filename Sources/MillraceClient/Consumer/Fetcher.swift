@@ -5,6 +5,7 @@ import Logging
 import MillraceProtocol
 import MillraceRecords
 import NIOCore
+import ServiceLifecycle
 import Synchronization
 
 final class Fetcher: Sendable {
@@ -23,6 +24,8 @@ final class Fetcher: Sendable {
     /// While the group rebalances nothing is handed out.
     var isHeld = false
     var holdIsWanted = false
+    /// Nothing more is handed out.
+    var isEnding = false
     var isClosed = false
   }
 
@@ -32,12 +35,19 @@ final class Fetcher: Sendable {
   let configuration: ConsumerConfiguration
   let cluster: Cluster
   private let identity: CurrentIdentity?
+  let metrics: ConsumerMetrics?
   private let state: Mutex<State>
   /// Set when the application comes for more while a hold is wanted.
   let idle: Signal
+  /// There when the application has come back and got nothing more.
+  private let hasReturned = Deferred<Void>()
 
   /// - Parameter identity: as whom committed offsets are looked up; nil without a group.
-  init(_ configuration: ConsumerConfiguration, _ cluster: Cluster, _ identity: CurrentIdentity?) {
+  init(
+    _ configuration: ConsumerConfiguration, _ cluster: Cluster, _ identity: CurrentIdentity?,
+    _ metrics: ConsumerMetrics?
+  ) {
+    self.metrics = metrics
     self.configuration = configuration
     self.cluster = cluster
     self.identity = identity
@@ -84,6 +94,22 @@ final class Fetcher: Sendable {
     }
     for task in tasks { task.cancel() }
     for waiter in waiters { waiter.fulfil(.success(())) }
+    hasReturned.fulfil(.success(()))
+  }
+
+  /// Hands out nothing more, and waits until the application has come back from what it has.
+  func endReading(within limit: Duration) async throws(KafkaError) {
+    state.withLock { state in
+      state.isEnding = true
+      state.assignment.endCursors()
+    }
+    wakeWaiters()
+    guard busySince != nil else { return }
+    let impatience = configuration.client.eventLoopGroup.any().scheduleTask(in: TimeAmount(limit)) {
+      self.hasReturned.fulfil(.success(()))
+    }
+    defer { impatience.cancel() }
+    try await hasReturned.value()
   }
 
   /// Makes `next` throw.
@@ -104,9 +130,11 @@ final class Fetcher: Sendable {
   /// The next batch; nil when the consumer is closed, or at the end if it stops there. What was returned before counts
   /// as completed.
   ///
-  /// - Parameter cursor: makes one that says how far the application is in the batch, if it goes record by record.
+  /// - Parameters:
+  ///   - endsOnGracefulShutdown: whether the shutdown of the service that asks is an end, too.
+  ///   - cursor: makes one that says how far the application is in the batch, if it goes record by record.
   func next(
-    following cursor: (RecordBatch) -> Assignment.RecordCursor? = { _ in nil }
+    endsOnGracefulShutdown: Bool = false, following cursor: (RecordBatch) -> Assignment.RecordCursor? = { _ in nil }
   ) async throws(KafkaError) -> RecordBatch? {
     let holdIsWanted = state.withLock { state in
       state.assignment.complete()
@@ -117,12 +145,15 @@ final class Fetcher: Sendable {
     }
     if holdIsWanted { idle.set() }
     while true {
+      if endsOnGracefulShutdown, Task.isShuttingDownGracefully { return nil }
       switch state.withLock({ step(&$0) }) {
-      case .end: return nil
+      case .end:
+        hasReturned.fulfil(.success(()))
+        return nil
       case .fail(let error): throw error
       case .wait(let waiter):
         do throws(KafkaError) {
-          try await waiter.value()
+          try await waiter.value(orGracefulShutdown: endsOnGracefulShutdown)
         } catch {
           state.withLock { state in state.waiters.removeAll { $0 === waiter } }
           throw error
@@ -135,7 +166,7 @@ final class Fetcher: Sendable {
   }
 
   private func step(_ state: inout State) -> Step {
-    if state.isClosed { return .end }
+    if state.isClosed || state.isEnding { return .end }
     if !state.errors.isEmpty { return .fail(state.errors.removeFirst()) }
     if !state.isHeld {
       if let chunk = state.assignment.takeChunk() {
@@ -177,7 +208,9 @@ final class Fetcher: Sendable {
   }
 
   private func furtherStep(_ state: inout State, mayWait: Bool) -> Step {
-    guard !state.isClosed, !state.isHeld, !state.holdIsWanted, state.errors.isEmpty else { return .end }
+    guard !state.isClosed, !state.isEnding, !state.isHeld, !state.holdIsWanted, state.errors.isEmpty else {
+      return .end
+    }
     if let chunk = state.assignment.takeChunk() { return .decode(chunk) }
     guard mayWait, !(configuration.stopAtEnd && state.assignment.isAtEnd) else { return .end }
     let waiter = Deferred<Void>()
@@ -202,13 +235,14 @@ final class Fetcher: Sendable {
       }
       throw failure
     }
-    let isCurrent = state.withLock { state in
-      guard !state.isClosed else { return false }
+    let (isCurrent, lag) = state.withLock { state in
+      guard !state.isClosed else { return (false, Int64?.none) }
       let isCurrent = state.assignment.putBack(chunk, isExhausted: batch == nil)
       if isCurrent, let batch, let cursor = cursor(batch) { state.assignment.follow(cursor, in: batch.topicPartition) }
       if !keepsBusy, batch == nil || !isCurrent { state.busySince = nil }
-      return isCurrent
+      return (isCurrent, metrics == nil ? nil : state.assignment.lag(of: chunk.partition))
     }
+    if let batch, isCurrent { metrics?.consumed(batch, lag: lag) }
     // Room for more, perhaps.
     if batch == nil { pump() }
     return isCurrent ? batch : nil
@@ -286,11 +320,13 @@ final class Fetcher: Sendable {
       let limit = plan.canUseTopicIds ? Int16.max : Self.lastVersionByName
       let version = try connection.version(of: FetchRequest.self, upTo: limit)
       let request = FetchRequest(plan, version: version, configuration)
+      let start = NIODeadline.now()
       let response = try await connection.send(
         request, version: version, timeout: configuration.client.requestTimeout + configuration.fetchMaxWait)
       if let error = KafkaError.broker(response.errorCode, about: "a fetch from broker \(plan.broker)") { throw error }
       let (answers, failures) = plan.read(response)
       let errors = state.withLock { $0.assignment.fetched(plan, sessionId: response.sessionId, answers) }
+      metrics?.fetched(answers, since: start) { partition in read { $0.lag(of: partition) } }
       for (partition, error) in failures {
         change { $0.giveUp(partition, token: plan.tokens[partition] ?? 0) }
         fail(error)
@@ -345,23 +381,5 @@ final class Fetcher: Sendable {
     }
     if offsets.count < starts.count { try? await pause(configuration.client.retryBackoff) }
     state.withLock { [offsets] in $0.assignment.resolved(offsets, tokens: tokens) }
-  }
-}
-
-extension KafkaError {
-  fileprivate var isAboutFetchSession: Bool {
-    brokerCode == .fetchSessionIdNotFound || brokerCode == .invalidFetchSessionEpoch
-      || brokerCode == .fetchSessionTopicIdError
-  }
-
-  static func corrupt(_ partition: TopicPartition, at offset: Int64, _ error: BatchError) -> KafkaError {
-    let what =
-      switch error {
-      case .unsupportedMagic(let magic):
-        "a batch of message format \(magic), which brokers of before Kafka 0.11 wrote and this client does not read"
-      default: "\(error)"
-      }
-    return KafkaError(
-      .corruptRecords, "partition \(partition) cannot be read at offset \(offset): \(what); seek behind it to go on")
   }
 }

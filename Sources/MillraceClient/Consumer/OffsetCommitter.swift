@@ -2,6 +2,7 @@
 // long as it is one, nobody's when partitions are assigned by hand.
 
 import Logging
+import NIOCore
 import Synchronization
 
 final class OffsetCommitter: Sendable {
@@ -58,6 +59,8 @@ final class OffsetCommitter: Sendable {
   ) async throws(KafkaError) {
     guard !offsets.isEmpty else { return }
     let before = identity.value
+    let start = NIODeadline.now()
+    defer { fetcher.metrics?.commitLatency.record(since: start) }
     let results = try await cluster.commit(offsets, in: group, as: { [identity] in identity.value }, until: deadline)
     state.withLock { state in
       guard identity.value == before else { return }

@@ -38,9 +38,8 @@ extension KafkaError {
   /// The kinds of failure. More may be added.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     private enum Kind: String {
-      case aborted, authenticationFailed, broker, cancelled, closed, configuration, connectionFailed, corruptRecords,
-        fenced, invalidArgument
-      case invalidResponse, noOffset, recordTooLarge, timedOut, unsupportedVersion
+      case aborted, authenticationFailed, broker, cancelled, closed, configuration, connectionFailed, corruptRecords
+      case fenced, invalidArgument, invalidResponse, noOffset, recordTooLarge, timedOut, undecodable, unsupportedVersion
     }
 
     private let kind: Kind
@@ -73,6 +72,8 @@ extension KafkaError {
     public static let recordTooLarge = Self(kind: .recordTooLarge)
     /// The operation took longer than it may.
     public static let timedOut = Self(kind: .timedOut)
+    /// A record's key or value is not what it was read as.
+    public static let undecodable = Self(kind: .undecodable)
     /// The broker does not speak a version of the API that this client speaks.
     public static let unsupportedVersion = Self(kind: .unsupportedVersion)
 
@@ -82,9 +83,7 @@ extension KafkaError {
       switch kind {
       case .connectionFailed, .timedOut, .invalidResponse: true
       case .aborted, .authenticationFailed, .broker, .cancelled, .closed, .configuration, .corruptRecords, .fenced,
-        .invalidArgument,
-        .noOffset,
-        .recordTooLarge, .unsupportedVersion:
+        .invalidArgument, .noOffset, .recordTooLarge, .undecodable, .unsupportedVersion:
         false
       }
     }

@@ -35,12 +35,15 @@ public struct HandlerFailure: Error, Sendable, Hashable {
     self.stackTrace = stackTrace
   }
 
-  /// What `error` amounts to: itself, or something that may be tried again.
+  /// What `error` amounts to: itself, a record that is no good because it cannot be decoded, or something that may be
+  /// tried again.
   public init(_ error: any Error) {
+    let isUndecodable = (error as? KafkaError)?.code == .undecodable
     self =
       error as? HandlerFailure
       ?? HandlerFailure(
-        .retry, exceptionClass: String(reflecting: type(of: error)), message: String(describing: error))
+        isUndecodable ? .reject : .retry, exceptionClass: String(reflecting: type(of: error)),
+        message: String(describing: error))
   }
 }
 

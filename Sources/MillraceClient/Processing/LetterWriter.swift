@@ -23,6 +23,7 @@ final class LetterWriter: Sendable {
   init(_ configuration: ProducerConfiguration, createsTopics: Bool) async throws(KafkaError) {
     var configuration = configuration
     configuration.acks = .all
+    configuration.keepsTraceContext = true
     configuration.isIdempotent = true
     configuration.linger = .zero
     configuration.maxRequestBytes = max(configuration.maxRequestBytes, Self.maxRequestBytes)

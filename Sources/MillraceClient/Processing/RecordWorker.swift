@@ -32,7 +32,7 @@ public struct RecordWorker: Sendable {
     self.configuration = configuration
   }
 
-  /// Works until its task is cancelled: then handlers that run may come to an end for ``WorkerConfiguration/grace``, what
+  /// Works until its task is cancelled or its service is shut down gracefully: then handlers that run may come to an end for ``WorkerConfiguration/grace``, what
   /// is done is committed, and the group is left.
   ///
   /// - Throws: a ``HandlerFailure`` with verdict `.stop` of the handler, or of a record that failed every time without
@@ -53,7 +53,7 @@ public struct RecordWorker: Sendable {
       let consumer = try await consumer(rebalances)
       let attempts = RecordAttempts(
         configuration: configuration, topics: topics, slots: Slots(configuration.concurrency), writer: writer,
-        handler: handler, tell: { counter.count($0) })
+        handler: consumer.tracing?.tracing(handler) ?? handler, tell: { counter.count($0) })
       let lanes = PartitionLanes(consumer, attempts) { ending.stop($0) }
       rebalances.lanes.withLock { $0 = lanes }
       await work(on: topics, consumer, lanes, ending)
@@ -84,7 +84,7 @@ public struct RecordWorker: Sendable {
     }
     await ending.reading {
       try await consumer.subscribe(to: topics.all)
-      for try await batch in consumer.batches { lanes.take(batch) }
+      for try await batch in consumer.batches.cancelOnGracefulShutdown() { lanes.take(batch) }
     }
     committing.cancel()
     await committing.value

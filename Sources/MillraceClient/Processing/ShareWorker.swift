@@ -46,7 +46,7 @@ public struct ShareWorker: Sendable {
     self.configuration = configuration
   }
 
-  /// Works until its task is cancelled: then handlers that run may come to an end for ``ShareWorkerConfiguration/grace``,
+  /// Works until its task is cancelled or its service is shut down gracefully: then handlers that run may come to an end for ``ShareWorkerConfiguration/grace``,
   /// everything else is given back as if it had not been delivered, and the group is left.
   ///
   /// - Throws: a ``HandlerFailure`` with verdict `.stop` of the handler, whose record is given back; or a `KafkaError`
@@ -58,12 +58,13 @@ public struct ShareWorker: Sendable {
     let ending = WorkerEnding()
     let consumer = try await consumer { counter.count($0) }
     let handlings = ShareHandlings(
-      consumer, Slots(configuration.concurrency), handler, tell: { counter.count($0) }, stop: { ending.stop($0) })
+      consumer, Slots(configuration.concurrency), consumer.tracing?.tracing(handler) ?? handler,
+      tell: { counter.count($0) }, stop: { ending.stop($0) })
     await ending.reading {
       try await consumer.subscribe(to: topics)
       // All that comes is taken in hand at once, since only what is in hand has its lock renewed. No more comes while
       // there is enough.
-      for try await record in consumer.records { handlings.take(record) }
+      for try await record in consumer.records.cancelOnGracefulShutdown() { handlings.take(record) }
     }
     // Beside the task, which may be cancelled: this has to be done all the same.
     await Task { [grace = configuration.grace] in

@@ -120,6 +120,10 @@ struct Accumulator {
     }
   }
 
+  func partitionCount(of topic: String) -> Int? {
+    topics[topic].map { topicList[$0].queues.count }
+  }
+
   /// No connection to a broker can be made: somebody else may lead its partitions by now.
   mutating func lost(_ broker: Int32) {
     for queue in active where queues[queue].leader == broker { queues[queue].leader = nil }
@@ -264,7 +268,7 @@ struct Accumulator {
         baseSequence: sequence, sentSequence: sequence, callers: batch.callers, backoff: limits.backoff))
     if limits.isIdempotent { queues[queue].nextSequence = BatchHeader.sequence(sequence, advancedBy: count) }
     let id = batch.id
-    return outgoing(queue, id, sequence, builder: batch.builder)
+    return outgoing(queue, id, sequence, count, builder: batch.builder)
   }
 
   private mutating func resend(_ sealed: SealedBatch, queue: Int, index: Int) -> OutgoingBatch {
@@ -272,16 +276,17 @@ struct Accumulator {
     queues[queue].sent[index].isRetry = true
     queues[queue].sent[index].sentSequence = queues[queue].sent[index].baseSequence
     let batch = queues[queue].sent[index]
-    return outgoing(queue, batch.id, batch.baseSequence, sealed: sealed)
+    return outgoing(queue, batch.id, batch.baseSequence, batch.recordCount, sealed: sealed)
   }
 
   private func outgoing(
-    _ queue: Int, _ id: UInt64, _ sequence: Int32, builder: consuming BatchBuilder? = nil, sealed: SealedBatch? = nil
+    _ queue: Int, _ id: UInt64, _ sequence: Int32, _ recordCount: Int32, builder: consuming BatchBuilder? = nil,
+    sealed: SealedBatch? = nil
   ) -> OutgoingBatch {
     let topic = topicList[queues[queue].topic]
     return OutgoingBatch(
-      queue: queue, id: id, topic: topic.name, topicId: topic.id, partition: queues[queue].partition, builder: builder,
-      sealed: sealed, stamp: stamp(sequence))
+      queue: queue, id: id, topic: topic.name, topicId: topic.id, partition: queues[queue].partition,
+      recordCount: recordCount, builder: builder, sealed: sealed, stamp: stamp(sequence))
   }
 
   private func stamp(_ sequence: Int32) -> ProducerStamp {

@@ -13,6 +13,8 @@ struct ProduceExchange: Sendable {
     var topicId: Uuid
     var partition: Int32
     var sealed: SealedBatch
+    var recordCount: Int32
+    var isRetry: Bool
 
     init(_ batch: OutgoingBatch, _ sealed: SealedBatch) {
       queue = batch.queue
@@ -20,6 +22,8 @@ struct ProduceExchange: Sendable {
       topic = batch.topic
       topicId = batch.topicId
       partition = batch.partition
+      recordCount = batch.recordCount
+      isRetry = batch.sealed != nil
       self.sealed = sealed
     }
   }

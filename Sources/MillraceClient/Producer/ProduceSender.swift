@@ -46,6 +46,9 @@ final class ProduceSender: Sendable {
   private let state: NIOLoopBoundBox<LoopState>
   private let onDelivery: (@Sendable (DeliveryReport) -> Void)?
   private let transactions: TransactionSession?
+  let metrics: ProducerMetrics?
+  /// Nil when nobody traces, or when records are to keep the context that they have.
+  let tracing: RecordTracing?
 
   init(
     _ configuration: ProducerConfiguration, _ cluster: Cluster, on loop: any EventLoop,
@@ -56,6 +59,8 @@ final class ProduceSender: Sendable {
     self.cluster = cluster
     self.loop = loop
     self.onDelivery = onDelivery
+    metrics = ProducerMetrics(configuration.client)
+    tracing = configuration.keepsTraceContext ? nil : RecordTracing(configuration.client)
     let backoff = Backoff(configuration.client)
     let limits = Accumulator.Limits(
       batchBytes: configuration.batchBytes, bufferBytes: configuration.bufferBytes,
@@ -84,6 +89,14 @@ final class ProduceSender: Sendable {
     return appended
   }
 
+  /// Where the application's partitioner puts a record; nil without one, or as long as the topic is not known.
+  func choosePartition(for record: ProducerRecord) -> Int32? {
+    guard let partitioner = configuration.partitioner,
+      let count = accumulator.withLock({ $0.partitionCount(of: record.topic) })
+    else { return nil }
+    return partitioner(record, Int32(clamping: count))
+  }
+
   /// Learns a topic's partitions. Concurrent calls for the same topic ask the broker once.
   func learn(_ topic: String) async throws(KafkaError) {
     let metadata = try await cluster.topic(topic, create: true)
@@ -96,6 +109,8 @@ final class ProduceSender: Sendable {
 
   /// Waits until bytes have left the buffer.
   func waitForRoom(atMost timeout: Duration) async throws(KafkaError) {
+    let start = NIODeadline.now()
+    defer { metrics?.bufferWait.record(since: start) }
     let room = Deferred<Void>()
     waiters.withLock {
       $0.room.append(room)
@@ -220,7 +235,10 @@ final class ProduceSender: Sendable {
           BatchOutcome(queue: request[index].queue, id: request[index].id, sealed: nil, result: .failure(error)))
       }
     }
+    metrics?.sends(exchange.parts)
+    let start = NIODeadline.now()
     let complete: @Sendable (Result<ProduceResponse?, KafkaError>) -> Void = { [exchange, refused] result in
+      if case .success(_?) = result { self.metrics?.requestLatency.record(since: start) }
       self.loop.execute { self.answered(exchange.outcomes(result) + refused, from: broker) }
     }
     guard !exchange.parts.isEmpty else { return complete(.success(nil)) }
@@ -247,6 +265,10 @@ final class ProduceSender: Sendable {
   // MARK: Results
 
   func report(_ deliveries: [Delivery]) {
+    if let metrics, !deliveries.isEmpty {
+      let buffered = accumulator.withLock { $0.bufferedBytes }
+      metrics.delivered(deliveries, availableBytes: configuration.bufferBytes - buffered)
+    }
     if let transactions {
       for case .failure(let error) in deliveries.map(\.result) { transactions.recordsFailed(error) }
     }

@@ -69,7 +69,17 @@ public final class Producer: Sendable {
   /// Sends a record and waits until it is written.
   ///
   /// - Throws: `KafkaError` when it was not written. With code `.cancelled` it may yet be: cancelling ends the waiting.
+  @discardableResult
   public func send(_ record: ProducerRecord) async throws(KafkaError) -> RecordMetadata {
+    guard let tracing = sender.tracing else { return try await write(record) }
+    return try await tracing.producing(record, .send) { record, span throws(KafkaError) in
+      let written = try await write(record)
+      span.describe(partition: written.partition, offset: written.offset)
+      return written
+    }
+  }
+
+  private func write(_ record: ProducerRecord) async throws(KafkaError) -> RecordMetadata {
     let result = Deferred<BatchPosition>()
     let timestamp = record.timestamp ?? Self.nowMs()
     let partition = try await append(record, timestamp: timestamp, token: 0, caller: result)
@@ -84,7 +94,14 @@ public final class Producer: Sendable {
   /// - Throws: `KafkaError` when the record cannot be taken: it is too large, its topic does not exist, the buffer
   ///   stayed full for ``ProducerConfiguration/maxBlock``, or the producer is closed.
   public func enqueue(_ record: ProducerRecord, token: UInt64 = 0) async throws(KafkaError) {
-    _ = try await append(record, timestamp: record.timestamp ?? Self.nowMs(), token: token, caller: nil)
+    let timestamp = record.timestamp ?? Self.nowMs()
+    guard let tracing = sender.tracing else {
+      _ = try await append(record, timestamp: timestamp, token: token, caller: nil)
+      return
+    }
+    try await tracing.producing(record, .create) { record, span throws(KafkaError) in
+      span.describe(partition: try await append(record, timestamp: timestamp, token: token, caller: nil))
+    }
   }
 
   /// The same for a record that lies in memory of the caller's.
@@ -94,6 +111,7 @@ public final class Producer: Sendable {
     topic: String, partition: Int32? = nil, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?,
     timestamp: Int64? = nil, token: UInt64 = 0
   ) -> Bool {
+    guard partition != nil || sender.configuration.partitioner == nil else { return false }
     let appended = sender.append(
       topic: topic, partition: partition, key: key, value: value, headers: [], timestamp: timestamp ?? Self.nowMs(),
       token: token, caller: nil)
@@ -119,7 +137,8 @@ public final class Producer: Sendable {
     _ record: ProducerRecord, timestamp: Int64, token: UInt64, caller: Deferred<BatchPosition>?
   ) async throws(KafkaError) -> Int32 {
     // The usual way, which never suspends.
-    var appended = tryAppend(record, timestamp: timestamp, token: token, caller: caller)
+    var wanted = record.partition ?? sender.choosePartition(for: record)
+    var appended = tryAppend(record, to: wanted, timestamp: timestamp, token: token, caller: caller)
     if case .appended(let partition, _) = appended { return partition }
 
     let configuration = sender.configuration
@@ -142,7 +161,7 @@ public final class Producer: Sendable {
         guard !hasRefreshed else {
           throw KafkaError(
             .invalidArgument,
-            "topic '\(record.topic)' has no partition \(record.partition ?? -1); it has \(count), counted from 0")
+            "topic '\(record.topic)' has no partition \(wanted ?? -1); it has \(count), counted from 0")
         }
         hasRefreshed = true
         sender.forget(record.topic)
@@ -150,12 +169,13 @@ public final class Producer: Sendable {
       case .bufferFull:
         try await sender.waitForRoom(atMost: max(.zero, deadline - .now))
       }
-      appended = tryAppend(record, timestamp: timestamp, token: token, caller: caller)
+      wanted = record.partition ?? sender.choosePartition(for: record)
+      appended = tryAppend(record, to: wanted, timestamp: timestamp, token: token, caller: caller)
     }
   }
 
   private func tryAppend(
-    _ record: ProducerRecord, timestamp: Int64, token: UInt64, caller: Deferred<BatchPosition>?
+    _ record: ProducerRecord, to partition: Int32?, timestamp: Int64, token: UInt64, caller: Deferred<BatchPosition>?
   ) -> Accumulator.Appended {
     let headers = record.headers.map { header in
       MillraceRecords.RecordHeader(key: header.key, value: header.value.map { Array($0.readableBytesView) })
@@ -163,7 +183,7 @@ public final class Producer: Sendable {
     return record.key.withOptionalBytes { key in
       record.value.withOptionalBytes { value in
         sender.append(
-          topic: record.topic, partition: record.partition, key: key, value: value, headers: headers,
+          topic: record.topic, partition: partition, key: key, value: value, headers: headers,
           timestamp: timestamp, token: token, caller: caller)
       }
     }

@@ -84,6 +84,7 @@ struct OutgoingBatch: Sendable {
   var topic: String
   var topicId: Uuid
   var partition: Int32
+  var recordCount: Int32
   /// The records, the first time.
   var builder: BatchBuilder?
   /// The bytes of the attempt before.

@@ -13,6 +13,25 @@ public enum Acks: Int16, Sendable, Hashable {
 }
 
 /// How a producer behaves.
+///
+/// With a metrics system of swift-metrics bootstrapped before it is made, a producer counts and measures what Kafka's own
+/// does, under the names that its metrics have in Prometheus. Each has the dimension `client_id`, those by topic also
+/// `topic`.
+///
+/// | metric | kind | |
+/// |---|---|---|
+/// | `kafka_producer_record_send_total` | counter by topic | records that were written |
+/// | `kafka_producer_record_error_total` | counter by topic | records that were not |
+/// | `kafka_producer_record_retry_total` | counter by topic | records that were sent again |
+/// | `kafka_producer_byte_total` | counter by topic | bytes of batches that were sent, compressed |
+/// | `kafka_producer_batch_size` | recorder | bytes of a batch, compressed |
+/// | `kafka_producer_request_latency` | timer | from a request to its answer |
+/// | `kafka_producer_buffer_available_bytes` | gauge | what is free of ``bufferBytes`` |
+/// | `kafka_producer_bufferpool_wait_time` | timer | how long sending waited for room in the buffer |
+/// | `kafka_producer_txn_commit_time`, `kafka_producer_txn_abort_time` | timer | the end of a transaction |
+///
+/// With a tracer of swift-distributed-tracing bootstrapped, every record is sent in a span (`send orders`, or
+/// `create orders` if it is enqueued) whose context goes into its headers.
 public struct ProducerConfiguration: Sendable {
   public var client: ClientConfiguration
   public var acks: Acks = .all
@@ -37,6 +56,12 @@ public struct ProducerConfiguration: Sendable {
   public var deliveryTimeout: Duration = .seconds(120)
   /// How long sending may wait for room in the buffer and for metadata (`max.block.ms`).
   public var maxBlock: Duration = .seconds(60)
+  /// Chooses the partition of a record that names none (`partitioner.class`). Nil for Kafka's default: the murmur2 hash
+  /// of the key decides, and records without a key go to one partition until that has had about a batch.
+  public var partitioner: Partitioner?
+  /// Whether headers that carry the context of a trace stay as they are: of records that are passed on, such as dead
+  /// letters, so that whoever processes them later goes on in the trace that they come from.
+  package var keepsTraceContext = false
 
   public init(_ client: ClientConfiguration) {
     self.client = client

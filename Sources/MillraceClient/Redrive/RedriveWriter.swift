@@ -40,6 +40,7 @@ struct RedriveWriter {
     producer.client = configuration.client
     producer.acks = .all
     producer.isIdempotent = true
+    producer.keepsTraceContext = true
     // What is a letter in one topic can be written to another, if that takes it.
     producer.maxRequestBytes = max(producer.maxRequestBytes, LetterWriter.maxRequestBytes)
     producer.bufferBytes = max(producer.bufferBytes, 2 * producer.maxRequestBytes)

@@ -28,6 +28,7 @@ public final class ShareConsumer: Sendable {
   private let cluster: Cluster
   private let member: HeartbeatMember
   let fetcher: ShareFetcher
+  let tracing: RecordTracing?
 
   /// Connects to the cluster.
   ///
@@ -37,6 +38,7 @@ public final class ShareConsumer: Sendable {
     try configuration.check()
     cluster = try await Cluster.connect(configuration.client)
     fetcher = ShareFetcher(configuration, cluster)
+    tracing = RecordTracing(configuration.client, group: configuration.groupId)
     member = HeartbeatMember(
       group: configuration.groupId,
       HeartbeatMembership.Settings(
@@ -102,18 +104,22 @@ public final class ShareConsumer: Sendable {
 public struct ShareRecords: AsyncSequence, Sendable {
   /// Kept, so that the consumer stays while somebody iterates.
   let consumer: ShareConsumer
+  var endsOnGracefulShutdown = false
 
   public struct AsyncIterator: AsyncIteratorProtocol {
     let consumer: ShareConsumer
+    let endsOnGracefulShutdown: Bool
 
     public mutating func next() async throws(KafkaError) -> ShareRecord? {
-      try await consumer.fetcher.next()
+      try await next(isolation: nil)
     }
 
     public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> ShareRecord? {
-      try await consumer.fetcher.next()
+      try await consumer.fetcher.next(endsOnGracefulShutdown: endsOnGracefulShutdown)
     }
   }
 
-  public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(consumer: consumer) }
+  public func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(consumer: consumer, endsOnGracefulShutdown: endsOnGracefulShutdown)
+  }
 }

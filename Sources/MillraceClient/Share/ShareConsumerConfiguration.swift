@@ -17,6 +17,16 @@ public enum AcquireMode: String, Sendable, Hashable, CaseIterable {
 }
 
 /// How a share consumer behaves.
+///
+/// With a metrics system of swift-metrics bootstrapped before it is made, it counts and measures the following, with the
+/// dimension `client_id`, and `topic` where it says so.
+///
+/// | metric | kind | |
+/// |---|---|---|
+/// | `kafka_share_consumer_records_acquired_total` | counter by topic | records that were delivered to this member |
+/// | `kafka_share_consumer_fetch_latency` | timer | from a fetch to its answer, with the broker's wait for records |
+/// | `kafka_share_consumer_acknowledgements_send_total` | counter | acknowledgements that were answered |
+/// | `kafka_share_consumer_acknowledgements_error_total` | counter | those of them that the broker did not take |
 public struct ShareConsumerConfiguration: Sendable {
   public var client: ClientConfiguration
   /// The share group whose members divide the records of topics among each other (`group.id`).

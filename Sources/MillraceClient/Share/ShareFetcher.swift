@@ -4,6 +4,7 @@
 import Logging
 import MillraceProtocol
 import NIOCore
+import ServiceLifecycle
 import Synchronization
 
 final class ShareFetcher: Sendable {
@@ -20,6 +21,8 @@ final class ShareFetcher: Sendable {
     /// Since when the application has had a record; nil while it waits for one.
     var busySince: NIODeadline?
     var holdIsWanted = false
+    /// Nothing more is handed out.
+    var isEnding = false
     var isClosed = false
     var ticker: Task<Void, Never>?
 
@@ -41,12 +44,16 @@ final class ShareFetcher: Sendable {
   let configuration: ShareConsumerConfiguration
   let memberId = Uuid.random().description
   private let cluster: Cluster
+  private let metrics: ShareConsumerMetrics?
   private let state: Mutex<State>
   let idle: Signal
+  /// There when the application has come back and got nothing more.
+  private let hasReturned = Deferred<Void>()
 
   init(_ configuration: ShareConsumerConfiguration, _ cluster: Cluster) {
     self.configuration = configuration
     self.cluster = cluster
+    metrics = ShareConsumerMetrics(configuration.client)
     state = Mutex(
       State(
         assignment: ShareAssignment(
@@ -108,6 +115,19 @@ final class ShareFetcher: Sendable {
     }
     ticker?.cancel()
     for waiter in waiters { waiter.fulfil(.success(())) }
+    hasReturned.fulfil(.success(()))
+  }
+
+  /// Hands out nothing more, and waits until the application has come back from what it has.
+  func endReading(within limit: Duration) async throws(KafkaError) {
+    state.withLock { $0.isEnding = true }
+    wakeWaiters()
+    guard busySince != nil else { return }
+    let impatience = configuration.client.eventLoopGroup.any().scheduleTask(in: TimeAmount(limit)) {
+      self.hasReturned.fulfil(.success(()))
+    }
+    defer { impatience.cancel() }
+    try await hasReturned.value()
   }
 
   // MARK: Handing out
@@ -120,7 +140,9 @@ final class ShareFetcher: Sendable {
   }
 
   /// The next record; nil when the consumer is closed.
-  func next() async throws(KafkaError) -> ShareRecord? {
+  ///
+  /// - Parameter endsOnGracefulShutdown: whether the shutdown of the service that asks is an end, too.
+  func next(endsOnGracefulShutdown: Bool = false) async throws(KafkaError) -> ShareRecord? {
     let holdIsWanted = state.withLock { state in
       state.assignment.complete(now: .now())
       state.busySince = nil
@@ -128,14 +150,17 @@ final class ShareFetcher: Sendable {
     }
     if holdIsWanted { idle.set() }
     while true {
+      if endsOnGracefulShutdown, Task.isShuttingDownGracefully { return nil }
       switch state.withLock({ step(&$0) }) {
-      case .end: return nil
+      case .end:
+        hasReturned.fulfil(.success(()))
+        return nil
       case .fail(let error): throw error
       case .record(let record): return record
       case .wait(let waiter):
         pump()
         do throws(KafkaError) {
-          try await waiter.value()
+          try await waiter.value(orGracefulShutdown: endsOnGracefulShutdown)
         } catch {
           state.withLock { state in state.waiters.removeAll { $0 === waiter } }
           throw error
@@ -146,7 +171,7 @@ final class ShareFetcher: Sendable {
   }
 
   private func step(_ state: inout State) -> Step {
-    if state.isClosed { return .end }
+    if state.isClosed || state.isEnding { return .end }
     if !state.errors.isEmpty { return .fail(state.errors.removeFirst()) }
     let now = NIODeadline.now()
     if let record = state.assignment.take(now: now) {
@@ -223,7 +248,10 @@ final class ShareFetcher: Sendable {
       for report in reports { state.note(report) }
       return reports
     }
-    for report in reports { configuration.onAcknowledged?(report) }
+    for report in reports {
+      metrics?.acknowledged(report)
+      configuration.onAcknowledged?(report)
+    }
   }
 
   private func perform(_ work: ShareAssignment.Work) async {
@@ -253,6 +281,7 @@ final class ShareFetcher: Sendable {
   private func fetch(_ request: ShareAssignment.Request) async throws(KafkaError) {
     let connection = try await cluster.connection(to: .broker(request.broker), .fetch)
     let version = try connection.shareVersion(of: ShareFetchRequest.self)
+    let start = NIODeadline.now()
     let response = try await connection.send(
       ShareFetchRequest(request, configuration, memberId: memberId), version: version,
       timeout: configuration.client.requestTimeout + configuration.fetchMaxWait)
@@ -267,6 +296,18 @@ final class ShareFetcher: Sendable {
         checksCRCs: configuration.checksCRCs, now: .now())
     }
     for error in errors { fail(error) }
+    if let metrics { measure(response.partitions, since: start, metrics) }
+  }
+
+  private func measure(
+    _ answers: [ShareAssignment.FetchedPartition], since start: NIODeadline, _ metrics: ShareConsumerMetrics
+  ) {
+    metrics.fetchLatency.record(since: start)
+    let names = cluster.topicNames(of: Set(answers.map(\.partition.topicId)))
+    for answer in answers where !answer.acquired.isEmpty {
+      let id = answer.partition.topicId
+      metrics.acquired(answer.acquired.map(\.offsets), of: names[id] ?? "\(id)")
+    }
   }
 
   private func acknowledge(_ request: ShareAssignment.Request, _ epoch: Int32) async throws(KafkaError) {

@@ -11,6 +11,7 @@ public struct Transaction: Sendable {
   }
 
   /// Sends a record and waits until it is written. That it is does not mean that it is committed.
+  @discardableResult
   public func send(_ record: ProducerRecord) async throws(KafkaError) -> RecordMetadata {
     try session.check()
     return try await producer.send(record)

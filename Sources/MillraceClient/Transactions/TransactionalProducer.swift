@@ -24,6 +24,8 @@ public final class TransactionalProducer: Sendable {
   private let session: TransactionSession
   /// There while a transaction is open; fulfilled when it has ended.
   private let current = Mutex<Deferred<Void>?>(nil)
+  /// No transaction begins any more.
+  private let isFinished = Atomic<Bool>(false)
   private let isClosed = Atomic<Bool>(false)
 
   /// Connects to the cluster and takes over the transactional id: a producer that has it is fenced, and its open
@@ -97,8 +99,16 @@ public final class TransactionalProducer: Sendable {
     return value
   }
 
+  /// Begins no transaction from now on, and waits for the end of one that is open. When the task is cancelled, it does not
+  /// wait.
+  func finish() async {
+    isFinished.store(true, ordering: .sequentiallyConsistent)
+    if let current = current.withLock({ $0 }) { try? await current.value() }
+  }
+
   /// Aborts what is open and closes the connections.
   public func close() async {
+    isFinished.store(true, ordering: .sequentiallyConsistent)
     guard !isClosed.exchange(true, ordering: .sequentiallyConsistent) else { return }
     await abort()
     // Elsewhere it is being ended. A body that still runs is not waited for: it finds its transaction aborted.
@@ -110,15 +120,15 @@ public final class TransactionalProducer: Sendable {
   // MARK: One at a time
 
   private func enter(_ transaction: Deferred<Void>) throws(KafkaError) {
-    guard !isClosed.load(ordering: .sequentiallyConsistent) else { throw .closed("the producer") }
-    let isFree = current.withLock { current in
-      guard current == nil else { return false }
+    let refusal = current.withLock { current -> KafkaError? in
+      if isFinished.load(ordering: .sequentiallyConsistent) { return .closed("the producer") }
+      guard current == nil else {
+        return KafkaError(.invalidArgument, "a producer has one transaction at a time, and one is open")
+      }
       current = transaction
-      return true
+      return nil
     }
-    guard isFree else {
-      throw KafkaError(.invalidArgument, "a producer has one transaction at a time, and one is open")
-    }
+    if let refusal { throw refusal }
   }
 
   private func leave(_ transaction: Deferred<Void>) {
@@ -134,6 +144,7 @@ public final class TransactionalProducer: Sendable {
 
   /// Beside the task: when that is cancelled the coordinator has to be told all the same.
   private func commit() async throws(KafkaError) {
+    let start = NIODeadline.now()
     let result = await Task { [session] () async -> Result<ProducerIdentity?, KafkaError> in
       do throws(KafkaError) {
         return .success(try await session.commit())
@@ -143,6 +154,7 @@ public final class TransactionalProducer: Sendable {
     }.value
     do throws(KafkaError) {
       if let identity = try result.get() { producer.sender.adopt(identity) }
+      producer.sender.metrics?.commitTime.record(since: start)
     } catch {
       await abort()
       throw error
@@ -157,11 +169,13 @@ public final class TransactionalProducer: Sendable {
       return
     }
     await Task { [session] in
+      let start = NIODeadline.now()
       sender.abandon(.transactionAborted)
       try? await sender.flush(closing: true)
       do throws(KafkaError) {
         let identity = try await session.abort(hasBrokenSequences: sender.hasBrokenSequences)
         if let identity { sender.adopt(identity) }
+        sender.metrics?.abortTime.record(since: start)
       } catch {
         // The next transaction begins by trying once more, or says why none can.
         sender.logger.debug(

@@ -120,13 +120,31 @@ import Testing
     let plan = plans(&assignment)[0]
     _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
     let batch = try #require(try take(&assignment))
-    let cursor = Assignment.RecordCursor(batch.position)
+    let cursor = Assignment.RecordCursor(batch.position, end: batch.lastOffset + 1)
     assignment.follow(cursor, in: a)
     #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 0)
     cursor.position.store(3, ordering: .relaxed)
     #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 3)
+    cursor.finish()
     assignment.complete()
-    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 5)
+    #expect(assignment.positions(includingHandedOut: false)[a]?.offset == 5)
+    #expect(plans(&assignment)[0].wanted[0].entry.offset == 5)
+  }
+
+  @Test func `of a batch that was read in part the rest comes again`() throws {
+    var assignment = reading([a])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    let batch = try #require(try take(&assignment))
+    let cursor = Assignment.RecordCursor(batch.position, end: batch.lastOffset + 1)
+    assignment.follow(cursor, in: a)
+    cursor.position.store(3, ordering: .relaxed)
+    assignment.complete()
+    let isStale = cursor.isStale.load(ordering: .relaxed)
+    #expect(isStale)
+    #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 3)
+    #expect(assignment.positions(includingHandedOut: false)[a]?.offset == 3)
+    #expect(plans(&assignment)[0].wanted[0].entry.offset == 3)
   }
 
   @Test func `an answer from before a seek is dropped`() throws {

@@ -90,6 +90,9 @@ final class TestCluster: Sendable {
     try await start()
   }
 
+  /// How many connections the broker has.
+  var connectionCount: Int { broker.withLock { $0?.connectionCount ?? 0 } }
+
   // MARK: Clients
 
   var client: ClientConfiguration {
