@@ -5,8 +5,8 @@
 //    written, or known from an earlier attempt     delivered            goes on
 //    may pass (leader moved, connection lost)      sent again           waits for it
 //    refused for what it is (too large, invalid)   fails                sequences of those behind move up
-//    a batch before it is missing                  waits for the epoch  new epoch, sequences from 0 (KIP-360)
-//    time is up, the broker may have it            fails                new epoch before anything else
+//    a batch before it is missing                  waits for the id     new producer id, sequences from 0
+//    time is up, the broker may have it            fails                new producer id before anything else
 
 import MillraceProtocol
 import MillraceRecords
@@ -69,7 +69,7 @@ extension Accumulator {
       case _ where limits.isTransactional: break
       case .outOfOrderSequenceNumber where queues[queue].hasGap,
         .unknownProducerId, .invalidProducerEpoch, .invalidProducerIdMapping:
-        queues[queue].sent[index].state = .awaitingEpoch(sealed)
+        queues[queue].sent[index].state = .awaitingIdentity(sealed)
         renewIdentity()
         return nil
       case .outOfOrderSequenceNumber:
@@ -143,7 +143,7 @@ extension Accumulator {
         !$0.isUnanswered && $0.openedAt + limits.deliveryTimeout <= now
       }) {
         let error = timedOut(queue, queues[queue].sent[index].lastError)
-        if case .awaitingEpoch = queues[queue].sent[index].state {
+        if case .awaitingIdentity = queues[queue].sent[index].state {
           deliveries.append(finish(queue, index, .failure(error)))
         } else {
           deliveries.append(fail(queue, index, error))
@@ -194,21 +194,21 @@ extension Accumulator {
     if case .ready(let id, let epoch) = identity { identity = .renewing(id: id, epoch: epoch) }
   }
 
-  /// Whether a producer id or epoch is to be asked for now, and which one it follows.
-  var identityRequest: (id: Int64, epoch: Int16)? {
-    guard !limits.isTransactional else { return nil }
+  /// Whether a producer id is to be asked for now. A new one follows one under which a sequence is missing: brokers give
+  /// out epochs to transactional producers only.
+  var needsIdentity: Bool {
+    guard !limits.isTransactional else { return false }
     switch identity {
-    case .notNeeded, .ready: return nil
-    case .wanted: return active.isEmpty ? nil : (BatchHeader.noProducerId, BatchHeader.noProducerEpoch)
-    case .renewing(let id, let epoch):
-      // Under a new epoch a broker cannot tell duplicates of the old one, so nothing may be open.
-      let isSettled = active.allSatisfy { queue in
+    case .notNeeded, .ready: return false
+    case .wanted: return !active.isEmpty
+    case .renewing:
+      // Under a new id a broker cannot tell duplicates of the old one, so nothing may be open.
+      return active.allSatisfy { queue in
         guard let oldest = queues[queue].sent.first else { return true }
         // If the oldest is not at the broker, those behind it are not either.
-        guard case .awaitingEpoch = oldest.state else { return false }
+        guard case .awaitingIdentity = oldest.state else { return false }
         return !queues[queue].sent.contains(where: \.isUnanswered)
       }
-      return isSettled ? (id, epoch) : nil
     }
   }
 
@@ -223,7 +223,7 @@ extension Accumulator {
       for index in queues[queue].sent.indices {
         switch queues[queue].sent[index].state {
         case .unanswered: continue
-        case .awaitingEpoch(let sealed), .retrying(let sealed, _):
+        case .awaitingIdentity(let sealed), .retrying(let sealed, _):
           queues[queue].sent[index].state = .retrying(sealed, after: now)
         }
         queues[queue].sent[index].baseSequence = queues[queue].nextSequence

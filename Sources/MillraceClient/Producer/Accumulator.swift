@@ -57,7 +57,7 @@ struct Accumulator {
     case notNeeded
     case wanted
     case ready(id: Int64, epoch: Int16)
-    /// A sequence is missing: once nothing is unanswered, a new epoch begins (KIP-360).
+    /// A sequence is missing: once nothing is unanswered, all goes on under a new id.
     case renewing(id: Int64, epoch: Int16)
   }
 

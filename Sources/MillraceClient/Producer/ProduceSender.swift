@@ -352,8 +352,8 @@ final class ProduceSender: Sendable {
   }
 
   private func fetchWhatIsMissing(_ now: NIODeadline) {
-    let (topics, all, identity) = accumulator.withLock { accumulator in
-      (accumulator.topicsWithoutLeader, accumulator.topics.keys, accumulator.identityRequest)
+    let (topics, all, needsIdentity) = accumulator.withLock { accumulator in
+      (accumulator.topicsWithoutLeader, accumulator.topics.keys, accumulator.needsIdentity)
     }
     if !state.value.isFetchingMetadata {
       if !topics.isEmpty {
@@ -363,7 +363,7 @@ final class ProduceSender: Sendable {
       }
     }
     announcePartitions()
-    if let identity, !state.value.isFetchingIdentity { fetchIdentity(after: identity.id, identity.epoch) }
+    if needsIdentity, !state.value.isFetchingIdentity { fetchIdentity() }
   }
 
   /// Tells the coordinator which partitions the transaction has got, where it wants to know before they are written.
@@ -407,17 +407,13 @@ final class ProduceSender: Sendable {
     }
   }
 
-  /// A producer id, or the next epoch of the one that we have (KIP-360).
-  private func fetchIdentity(after id: Int64, _ epoch: Int16) {
+  private func fetchIdentity() {
     state.value.isFetchingIdentity = true
     inBackground {
       do throws(KafkaError) {
-        let response = try await self.cluster.send(to: .any) { version in
-          // It only matters to transactions, but has to be a time that brokers accept.
-          version >= 3
-            ? InitProducerIdRequest(
-              transactionalId: nil, transactionTimeoutMs: .max, producerId: id, producerEpoch: epoch)
-            : InitProducerIdRequest(transactionalId: nil, transactionTimeoutMs: .max)
+        let response = try await self.cluster.send(to: .any) { _ in
+          // The time-out only matters to transactions, but has to be a time that brokers accept.
+          InitProducerIdRequest(transactionalId: nil, transactionTimeoutMs: .max)
         } failure: {
           .broker($0.errorCode, about: "the producer id")
         }

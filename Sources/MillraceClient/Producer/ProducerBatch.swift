@@ -49,8 +49,8 @@ struct SentBatch: Sendable {
     case unanswered
     /// To be sent again, not before that time.
     case retrying(SealedBatch, after: NIODeadline)
-    /// To be sent again under a new epoch: the broker says that what came before it is missing.
-    case awaitingEpoch(SealedBatch)
+    /// To be sent again under a new producer id: the broker says that what came before it is missing.
+    case awaitingIdentity(SealedBatch)
   }
 
   let id: UInt64

@@ -214,11 +214,11 @@ import Testing
   @Test func `nothing is sent before there is a producer id`() throws {
     var accumulator = Accumulator(Self.limits(), seed: 1)
     accumulator.update(Self.topic(partitions: 1, brokers: 1))
-    #expect(accumulator.identityRequest == nil)
+    #expect(!accumulator.needsIdentity)
     append(&accumulator)
     _ = accumulator.flush()
     #expect(try request(&accumulator).isEmpty)
-    #expect(accumulator.identityRequest?.id == -1)
+    #expect(accumulator.needsIdentity)
     accumulator.adopt(producerId: 9, epoch: 3, now: time)
     let sent = try request(&accumulator)
     #expect(try header(sent[0]).producerId == 9)
@@ -362,30 +362,29 @@ import Testing
     append(&accumulator)
     _ = accumulator.flush()
     #expect(try later.request(&accumulator).isEmpty)
-    #expect(accumulator.identityRequest == nil)
+    #expect(!accumulator.needsIdentity)
     _ = later.answer(&accumulator, other, written(at: 0))
-    let identity = try #require(accumulator.identityRequest)
-    #expect(identity == (7, 0))
-    accumulator.adopt(producerId: 7, epoch: 1, now: later.time)
+    #expect(accumulator.needsIdentity)
+    accumulator.adopt(producerId: 8, epoch: 0, now: later.time)
     let fresh = try later.request(&accumulator)
-    #expect(try header(fresh[0]).producerEpoch == 1)
+    #expect(try header(fresh[0]).producerId == 8)
     #expect(try header(fresh[0]).baseSequence == 0)
   }
 
-  @Test func `batches behind one that is missing at the broker go on under the new epoch`() throws {
+  @Test func `batches behind one that is missing at the broker go on under a new producer id`() throws {
     var accumulator = Self.accumulator()
     let sent = try send(3, &accumulator)
     // The broker lost everything: the first is reported, the others are sent again from sequence 0.
     let deliveries = answer(&accumulator, sent[0], error(.outOfOrderSequenceNumber))
     #expect(deliveries.count == 1)
     #expect(answer(&accumulator, sent[1], error(.outOfOrderSequenceNumber)).isEmpty)
-    #expect(accumulator.identityRequest == nil)
+    #expect(!accumulator.needsIdentity)
     #expect(answer(&accumulator, sent[2], error(.outOfOrderSequenceNumber)).isEmpty)
-    #expect(accumulator.identityRequest != nil)
-    accumulator.adopt(producerId: 7, epoch: 1, now: time)
+    #expect(accumulator.needsIdentity)
+    accumulator.adopt(producerId: 8, epoch: 0, now: time)
     let again = try request(&accumulator)
     #expect(try header(again[0]).baseSequence == 0)
-    #expect(try header(again[0]).producerEpoch == 1)
+    #expect(try header(again[0]).producerId == 8)
     #expect(try isValid(again[0]))
   }
 
@@ -415,7 +414,7 @@ import Testing
       return
     }
     #expect(error.code == .timedOut)
-    #expect(accumulator.identityRequest == nil)
+    #expect(!accumulator.needsIdentity)
     append(&accumulator)
     _ = accumulator.flush()
     #expect(try header(request(&accumulator)[0]).baseSequence == 0)
