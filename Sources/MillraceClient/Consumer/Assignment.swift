@@ -14,7 +14,6 @@
 
 import MillraceProtocol
 import NIOCore
-import Synchronization
 
 struct Assignment {
   struct Limits: Sendable {
@@ -24,52 +23,8 @@ struct Assignment {
     var stopAtEnd: Bool
     var isolation: IsolationLevel
     var reset: OffsetReset
-  }
-
-  struct Partition {
-    var token: UInt64
-    /// Where to start, until that is resolved to an offset.
-    var start: StartPosition?
-    /// The offset of the next record to fetch.
-    var fetchOffset: Int64 = -1
-    /// The offset after what the application has.
-    var handedOut: Int64 = -1
-    /// Where the application is in the batch that it has, if it takes records one by one.
-    var cursor: RecordCursor?
-    /// The offset after what the application is done with.
-    var completed: Int64 = -1
-    var leaderEpoch: Int32 = -1
-    var topicId = Uuid.zero
-    var leader: Int32?
-    var highWatermark: Int64?
-    var isPaused = false
-    /// Read to the end, as of some fetch.
-    var wasAtEnd = false
-    var bufferedBytes = 0
-    var isResolving = false
-
-    /// The offset after the last record that the application got.
-    var position: Int64 { cursor?.position.load(ordering: .relaxed) ?? handedOut }
-  }
-
-  /// How far the application is in a batch that it reads record by record.
-  final class RecordCursor: Sendable {
-    /// The offset after the last record that the application took.
-    let position: Atomic<Int64>
-    /// The rest of the batch is not to be handed out: the partition is read elsewhere, later, or not any more.
-    let isStale = Atomic<Bool>(false)
-    /// The offset after the batch.
-    private let batchEnd: Int64
-
-    init(_ position: Int64, end: Int64) {
-      self.position = Atomic(position)
-      batchEnd = end
-    }
-
-    /// The application has taken the last record.
-    func finish() { position.store(batchEnd, ordering: .relaxed) }
-
-    func end() { isStale.store(true, ordering: .relaxed) }
+    /// How long a replica is read that the leader named, until the leader is asked again.
+    var replicaLease: TimeAmount
   }
 
   /// What has to be done; each is under way until its answer is given to the function named.
@@ -78,12 +33,13 @@ struct Assignment {
     case fetch(FetchPlan)
     /// `resolved`
     case resolve([TopicPartition: StartPosition], tokens: [TopicPartition: UInt64])
-    /// `located`
-    case locate(Set<String>)
+    /// `located`; `again`: soon after that was done, and did not help.
+    case locate(Set<String>, again: Bool)
   }
 
   struct FetchPlan {
     var broker: Int32
+    var madeAt: NIODeadline
     var wanted: [(partition: TopicPartition, entry: FetchSession.Entry)]
     var tokens: [TopicPartition: UInt64]
     var maxBytes: Int
@@ -181,12 +137,12 @@ struct Assignment {
 
   // MARK: What to do
 
-  mutating func work() -> [Work] {
+  mutating func work(now: NIODeadline) -> [Work] {
     var work: [Work] = []
-    let lost = Set(partitions.lazy.filter { $0.value.leader == nil }.map(\.key.topic))
+    let lost = partitions.filter { $0.value.leader == nil }
     if !lost.isEmpty, !isLocating {
       isLocating = true
-      work.append(.locate(lost))
+      work.append(.locate(Set(lost.keys.map(\.topic)), again: lost.values.contains { $0.refusals > 1 }))
     }
     var starts: [TopicPartition: StartPosition] = [:]
     var tokens: [TopicPartition: UInt64] = [:]
@@ -201,7 +157,7 @@ struct Assignment {
       }
     }
     if !starts.isEmpty { work.append(.resolve(starts, tokens: tokens)) }
-    for plan in plans() { work.append(.fetch(plan)) }
+    for plan in plans(now: now) { work.append(.fetch(plan)) }
     return work
   }
 
@@ -213,15 +169,15 @@ struct Assignment {
     partitions[partition]?.completed = offset
   }
 
-  private mutating func plans() -> [FetchPlan] {
+  private mutating func plans(now: NIODeadline) -> [FetchPlan] {
     var wanted: [Int32: [(partition: TopicPartition, entry: FetchSession.Entry)]] = [:]
     // So much may wait of one partition, lest it leaves no room for the others.
     let share = max(limits.maxPartitionFetchBytes, limits.prefetchBytes / max(1, 2 * partitions.count))
     for (partition, state) in partitions {
-      guard let leader = state.leader, reservedBytes[leader] == nil, state.start == nil, !state.isPaused,
+      guard let source = state.source(now: now), reservedBytes[source] == nil, state.start == nil, !state.isPaused,
         state.bufferedBytes < share, !(limits.stopAtEnd && state.wasAtEnd)
       else { continue }
-      wanted[leader, default: []].append(
+      wanted[source, default: []].append(
         (
           partition,
           FetchSession.Entry(
@@ -231,7 +187,7 @@ struct Assignment {
     }
     var plans: [FetchPlan] = []
     // No broker takes the room of the others, and none is always the last to be asked for what is left.
-    let brokers = Set(partitions.values.lazy.compactMap(\.leader)).count
+    let brokers = Set(partitions.values.lazy.compactMap { $0.source(now: now) }).count
     let brokerShare = max(limits.maxPartitionFetchBytes, limits.prefetchBytes / max(1, brokers))
     for broker in Self.turned(wanted.keys.sorted(), by: rotation) {
       let entries = wanted[broker] ?? []
@@ -244,7 +200,7 @@ struct Assignment {
       reservedBytes[broker] = maxBytes
       plans.append(
         FetchPlan(
-          broker: broker, wanted: turned,
+          broker: broker, madeAt: now, wanted: turned,
           tokens: Dictionary(
             turned.map { ($0.partition, partitions[$0.partition]?.token ?? 0) }, uniquingKeysWith: { first, _ in first }
           ),
@@ -295,6 +251,8 @@ struct Assignment {
     /// The offset after the last whole batch of `records`, nil without one.
     var endOffset: Int64?
     var aborted: AbortedTransactions
+    /// Who should be asked instead of the leader.
+    var preferredReplica: Int32?
   }
 
   /// Takes an answer. Returns what the application has to know of.
@@ -310,17 +268,19 @@ struct Assignment {
         let entry = asked[answer.partition], entry.offset == state.fetchOffset, state.start == nil
       else { continue }
       if answer.error == .none {
-        take(answer, state)
-      } else if let error = refused(answer.partition, answer.error) {
+        take(answer, state, plan)
+      } else if let error = refused(answer.partition, answer.error, by: plan.broker) {
         errors.append(error)
       }
     }
     return errors
   }
 
-  private mutating func take(_ answer: FetchedPartition, _ old: Partition) {
+  private mutating func take(_ answer: FetchedPartition, _ old: Partition, _ plan: FetchPlan) {
     var state = old
     state.highWatermark = answer.highWatermark
+    state.refusals = 0
+    if let replica = answer.preferredReplica { state.replica = (replica, plan.madeAt + limits.replicaLease) }
     if let end = answer.endOffset, end > state.fetchOffset {
       let chunk = FetchedChunk(
         answer.partition, token: state.token, from: state.fetchOffset, highWatermark: answer.highWatermark,
@@ -337,8 +297,12 @@ struct Assignment {
     partitions[answer.partition] = state
   }
 
-  private mutating func refused(_ partition: TopicPartition, _ code: ErrorCode) -> KafkaError? {
+  private mutating func refused(_ partition: TopicPartition, _ code: ErrorCode, by broker: Int32) -> KafkaError? {
     switch code {
+    case .offsetOutOfRange where partitions[partition]?.leader != broker:
+      // A follower may be behind, or ahead of what it may show; the leader knows.
+      partitions[partition]?.replica = nil
+      return nil
     case .offsetOutOfRange:
       guard let offset = partitions[partition]?.fetchOffset else { return nil }
       switch limits.reset {
@@ -352,12 +316,11 @@ struct Assignment {
           brokerCode: code)
       }
       return nil
-    case .notLeaderOrFollower, .fencedLeaderEpoch, .unknownLeaderEpoch, .leaderNotAvailable, .replicaNotAvailable,
-      .unknownTopicOrPartition, .unknownTopicId, .inconsistentTopicId, .kafkaStorageError, .offsetNotAvailable:
-      partitions[partition]?.leader = nil
+    case _ where code.isRetriable || code == .unknownServerError:
+      partitions[partition]?.lose()
+      partitions[partition]?.refusals += 1
       return nil
     default:
-      guard !code.isRetriable else { return nil }
       partitions[partition]?.isPaused = true
       return KafkaError(brokerCode: code, about: "partition \(partition)")
     }
@@ -369,8 +332,8 @@ struct Assignment {
     sessions[plan.broker]?.failed(sessionIsGone: error.brokerCode == .fetchSessionIdNotFound)
     guard error.brokerCode != .fetchSessionIdNotFound, error.brokerCode != .invalidFetchSessionEpoch else { return }
     // Its partitions may be led by somebody else now.
-    for partition in partitions.keys where partitions[partition]?.leader == plan.broker {
-      partitions[partition]?.leader = nil
+    for (partition, state) in partitions where state.leader == plan.broker || state.replica?.broker == plan.broker {
+      partitions[partition]?.lose()
     }
   }
 

@@ -86,7 +86,8 @@ public struct ConsumerConfiguration: Sendable {
   /// Which of the coordinator's assignors to use, `uniform` or `range`; nil for the one that it prefers
   /// (`group.remote.assignor`). Of the consumer protocol only.
   public var remoteAssignor: String?
-  /// Where this consumer is, for assignors and brokers that know racks (`client.rack`).
+  /// Where this consumer is, for assignors and brokers that know racks (`client.rack`). A leader may then name a replica
+  /// nearby, which is read instead (KIP-392).
   public var rack: String?
   /// In order of preference. A group uses the first that all members know. Of the classic protocol only.
   public var assignors: [GroupAssignor] = [.range, .roundRobin]

@@ -63,7 +63,8 @@ extension Assignment.FetchPlan {
           Assignment.FetchedPartition(
             partition: partition, error: ErrorCode(rawValue: answer.errorCode), highWatermark: answer.highWatermark,
             lastStableOffset: answer.lastStableOffset, records: records, endOffset: end,
-            aborted: AbortedTransactions((answer.abortedTransactions ?? []).map { ($0.producerId, $0.firstOffset) })))
+            aborted: AbortedTransactions((answer.abortedTransactions ?? []).map { ($0.producerId, $0.firstOffset) }),
+            preferredReplica: answer.preferredReadReplica < 0 ? nil : answer.preferredReadReplica))
       }
     }
     return (answers, failures)

@@ -54,7 +54,8 @@ final class Fetcher: Sendable {
     let limits = Assignment.Limits(
       prefetchBytes: configuration.prefetchBytes, fetchMaxBytes: configuration.fetchMaxBytes,
       maxPartitionFetchBytes: configuration.maxPartitionFetchBytes, stopAtEnd: configuration.stopAtEnd,
-      isolation: configuration.isolation, reset: configuration.autoOffsetReset)
+      isolation: configuration.isolation, reset: configuration.autoOffsetReset,
+      replicaLease: TimeAmount(configuration.client.metadataMaxAge))
     state = Mutex(State(assignment: Assignment(limits)))
     idle = Signal(on: configuration.client.eventLoopGroup.next())
   }
@@ -293,7 +294,7 @@ final class Fetcher: Sendable {
   private func pump() {
     state.withLock { state in
       guard !state.isClosed else { return }
-      for work in state.assignment.work() {
+      for work in state.assignment.work(now: .now()) {
         state.nextTask += 1
         let id = state.nextTask
         state.tasks[id] = Task {
@@ -309,7 +310,7 @@ final class Fetcher: Sendable {
   private func perform(_ work: Assignment.Work) async {
     switch work {
     case .fetch(let plan): await fetch(plan)
-    case .locate(let topics): await locate(topics)
+    case .locate(let topics, let again): await locate(topics, again: again)
     case .resolve(let starts, let tokens): await resolve(starts, tokens)
     }
   }
@@ -337,11 +338,12 @@ final class Fetcher: Sendable {
       // The plan stays open over the pause, so that nothing asks this broker meanwhile.
       if !error.isAboutFetchSession { try? await pause(configuration.client.retryBackoff) }
       state.withLock { $0.assignment.fetchFailed(plan, error) }
-      if !error.isRetriable, !error.isAboutFetchSession, error.code != .cancelled, error.code != .closed { fail(error) }
+      if error.isForApplication { fail(error) }
     }
   }
 
-  private func locate(_ topics: Set<String>) async {
+  private func locate(_ topics: Set<String>, again: Bool) async {
+    if again { try? await pause(configuration.client.retryBackoff) }
     var found: [TopicMetadata] = []
     do throws(KafkaError) {
       try await cluster.refreshMetadata(.topics(topics, create: false))

@@ -9,6 +9,11 @@ extension KafkaError {
       || brokerCode == .fetchSessionTopicIdError
   }
 
+  /// Whether a fetch that failed with it is not just tried again.
+  var isForApplication: Bool {
+    !isRetriable && !isAboutFetchSession && brokerCode != .unknownServerError && code != .cancelled && code != .closed
+  }
+
   static func corrupt(_ partition: TopicPartition, at offset: Int64, _ error: BatchError) -> KafkaError {
     let what =
       switch error {

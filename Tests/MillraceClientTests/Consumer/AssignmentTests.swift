@@ -8,6 +8,7 @@ import Testing
 @Suite struct AssignmentTests {
   private let a = TopicPartition("t", 0)
   private let b = TopicPartition("t", 1)
+  private let time = NIODeadline.now()
 
   private func assignment(
     prefetch: Int = 1 << 20, partitionMax: Int = 1000, stopAtEnd: Bool = false, reset: OffsetReset = .latest
@@ -15,7 +16,7 @@ import Testing
     Assignment(
       Assignment.Limits(
         prefetchBytes: prefetch, fetchMaxBytes: 1 << 20, maxPartitionFetchBytes: partitionMax, stopAtEnd: stopAtEnd,
-        isolation: .readUncommitted, reset: reset))
+        isolation: .readUncommitted, reset: reset, replicaLease: .minutes(5)))
   }
 
   private func topic(leaders: [Int32?] = [1, 1]) -> TopicMetadata {
@@ -28,8 +29,8 @@ import Testing
   }
 
   /// The fetches that are to be sent.
-  private func plans(_ assignment: inout Assignment) -> [Assignment.FetchPlan] {
-    assignment.work().compactMap { if case .fetch(let plan) = $0 { plan } else { nil } }
+  private func plans(_ assignment: inout Assignment, after wait: TimeAmount = .zero) -> [Assignment.FetchPlan] {
+    assignment.work(now: time + wait).compactMap { if case .fetch(let plan) = $0 { plan } else { nil } }
   }
 
   private func records(at offset: Int64, _ count: Int) throws -> ByteBuffer {
@@ -40,12 +41,13 @@ import Testing
 
   private func answer(
     _ partition: TopicPartition, at offset: Int64 = 0, _ count: Int = 0, highWatermark: Int64 = 100,
-    error: ErrorCode = .none
+    error: ErrorCode = .none, preferring replica: Int32? = nil
   ) throws -> Assignment.FetchedPartition {
     Assignment.FetchedPartition(
       partition: partition, error: error, highWatermark: highWatermark, lastStableOffset: -1,
       records: count > 0 ? try records(at: offset, count) : ByteBuffer(),
-      endOffset: count > 0 ? offset + Int64(count) : nil, aborted: AbortedTransactions())
+      endOffset: count > 0 ? offset + Int64(count) : nil, aborted: AbortedTransactions(),
+      preferredReplica: replica)
   }
 
   /// Takes the next batch as the application does.
@@ -68,16 +70,16 @@ import Testing
   @Test func `a partition is located and resolved before it is fetched`() {
     var assignment = assignment()
     assignment.assign([a: .earliest])
-    var work = assignment.work()
-    guard work.count == 2, case .locate(["t"]) = work[0], case .resolve([a: .earliest], let tokens) = work[1] else {
+    var work = assignment.work(now: time)
+    guard work.count == 2, case .locate(["t"], _) = work[0], case .resolve([a: .earliest], let tokens) = work[1] else {
       Issue.record("\(work)")
       return
     }
-    #expect(assignment.work().isEmpty)
+    #expect(assignment.work(now: time).isEmpty)
     assignment.located([topic()])
-    #expect(assignment.work().isEmpty)
+    #expect(assignment.work(now: time).isEmpty)
     assignment.resolved([a: 42], tokens: tokens)
-    work = assignment.work()
+    work = assignment.work(now: time)
     guard work.count == 1, case .fetch(let plan) = work[0] else {
       Issue.record("\(work)")
       return
@@ -243,7 +245,7 @@ import Testing
       assignment.located([topic()])
       let plan = plans(&assignment)[0]
       #expect(assignment.fetched(plan, sessionId: 0, [try answer(a, error: .offsetOutOfRange)]).isEmpty)
-      guard case .resolve(let starts, _)? = assignment.work().first else {
+      guard case .resolve(let starts, _)? = assignment.work(now: time).first else {
         Issue.record("nothing to resolve")
         continue
       }
@@ -265,7 +267,7 @@ import Testing
     var assignment = reading([a])
     let plan = plans(&assignment)[0]
     _ = assignment.fetched(plan, sessionId: 0, [try answer(a, error: .notLeaderOrFollower)])
-    guard case .locate(["t"])? = assignment.work().first else {
+    guard case .locate(["t"], _)? = assignment.work(now: time).first else {
       Issue.record("not located")
       return
     }
@@ -277,10 +279,66 @@ import Testing
     var assignment = reading([a])
     let plan = plans(&assignment)[0]
     assignment.fetchFailed(plan, KafkaError(.connectionFailed, "lost"))
-    guard case .locate? = assignment.work().first else {
+    guard case .locate? = assignment.work(now: time).first else {
       Issue.record("not located")
       return
     }
+  }
+
+  @Test func `a partition that is refused again and again is not located at once`() throws {
+    var assignment = reading([a])
+    for round in 0..<3 {
+      let plan = plans(&assignment)[0]
+      let code = round == 1 ? ErrorCode.unknownServerError : .notLeaderOrFollower
+      #expect(assignment.fetched(plan, sessionId: 0, [try answer(a, error: code)]).isEmpty)
+      guard case .locate(["t"], let again)? = assignment.work(now: time).first else {
+        Issue.record("not located")
+        return
+      }
+      #expect(again == (round > 0))
+      assignment.located([topic()])
+    }
+    _ = assignment.fetched(plans(&assignment)[0], sessionId: 0, [try answer(a)])
+    #expect(assignment.partitions[a]?.refusals == 0)
+  }
+
+  // MARK: Reading from a follower (KIP-392)
+
+  /// Reads partition `a` of leader 1, which has named broker 2.
+  private func following() throws -> Assignment {
+    var assignment = reading([a])
+    _ = assignment.fetched(plans(&assignment)[0], sessionId: 0, [try answer(a, preferring: 2)])
+    return assignment
+  }
+
+  @Test func `the replica that a leader names is read, until it is time to ask the leader again`() throws {
+    var assignment = try following()
+    for offset in Int64(0)..<3 {
+      let plan = plans(&assignment, after: .minutes(4))[0]
+      #expect(plan.broker == 2)
+      _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: offset, 1)])
+    }
+    #expect(plans(&assignment, after: .minutes(5)).map(\.broker) == [1])
+  }
+
+  @Test func `an offset that a follower does not have is asked of the leader`() throws {
+    var assignment = try following()
+    let plan = plans(&assignment)[0]
+    #expect(assignment.fetched(plan, sessionId: 0, [try answer(a, error: .offsetOutOfRange)]).isEmpty)
+    let next = plans(&assignment)[0]
+    #expect(next.broker == 1)
+    #expect(next.wanted[0].entry.offset == 0)
+  }
+
+  @Test func `a follower that does not answer is not asked again`() throws {
+    var assignment = try following()
+    assignment.fetchFailed(plans(&assignment)[0], KafkaError(.connectionFailed, "lost"))
+    guard case .locate? = assignment.work(now: time).first else {
+      Issue.record("not located")
+      return
+    }
+    assignment.located([topic()])
+    #expect(plans(&assignment).map(\.broker) == [1])
   }
 
   @Test func `the end is where every partition was at its high watermark and all was handed out`() throws {

@@ -1,0 +1,68 @@
+// What an assignment knows of one partition.
+
+import MillraceProtocol
+import NIOCore
+import Synchronization
+
+extension Assignment {
+  struct Partition {
+    var token: UInt64
+    /// Where to start, until that is resolved to an offset.
+    var start: StartPosition?
+    /// The offset of the next record to fetch.
+    var fetchOffset: Int64 = -1
+    /// The offset after what the application has.
+    var handedOut: Int64 = -1
+    /// Where the application is in the batch that it has, if it takes records one by one.
+    var cursor: RecordCursor?
+    /// The offset after what the application is done with.
+    var completed: Int64 = -1
+    var leaderEpoch: Int32 = -1
+    var topicId = Uuid.zero
+    var leader: Int32?
+    /// Where the leader wants it to be read instead, for a while (KIP-392).
+    var replica: (broker: Int32, until: NIODeadline)?
+    /// How often somebody refused to let it be read, since it was last.
+    var refusals = 0
+    var highWatermark: Int64?
+    var isPaused = false
+    /// Read to the end, as of some fetch.
+    var wasAtEnd = false
+    var bufferedBytes = 0
+    var isResolving = false
+
+    /// The offset after the last record that the application got.
+    var position: Int64 { cursor?.position.load(ordering: .relaxed) ?? handedOut }
+
+    /// Who is asked for it; nil until it is located.
+    func source(now: NIODeadline) -> Int32? {
+      guard leader != nil, let replica, now < replica.until else { return leader }
+      return replica.broker
+    }
+
+    mutating func lose() {
+      leader = nil
+      replica = nil
+    }
+  }
+
+  /// How far the application is in a batch that it reads record by record.
+  final class RecordCursor: Sendable {
+    /// The offset after the last record that the application took.
+    let position: Atomic<Int64>
+    /// The rest of the batch is not to be handed out: the partition is read elsewhere, later, or not any more.
+    let isStale = Atomic<Bool>(false)
+    /// The offset after the batch.
+    private let batchEnd: Int64
+
+    init(_ position: Int64, end: Int64) {
+      self.position = Atomic(position)
+      batchEnd = end
+    }
+
+    /// The application has taken the last record.
+    func finish() { position.store(batchEnd, ordering: .relaxed) }
+
+    func end() { isStale.store(true, ordering: .relaxed) }
+  }
+}
