@@ -172,6 +172,12 @@ let package = Package(
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
       ] + tls,
       swiftSettings: strict),
+    // Against software that is not ours: librdkafka's mock cluster, its partitioner, its consumer and its producer.
+    .systemLibrary(name: "CLibrdkafka", path: "Tests/CLibrdkafka"),
+    .testTarget(
+      name: "MillraceInteropTests",
+      dependencies: ["Millrace", "MillraceClient", "MillraceProtocol", "CLibrdkafka", nioCore, nioPosix, logging],
+      swiftSettings: strict),
     .testTarget(
       name: "MillraceTests",
       dependencies: [
