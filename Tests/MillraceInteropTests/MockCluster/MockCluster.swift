@@ -60,16 +60,26 @@ final class MockCluster: Sendable {
     bootstrapServers = try BrokerAddress.list(String(cString: rd_kafka_mock_cluster_bootstraps(handles.cluster)))
   }
 
+  /// As many clusters as run at once, to leave the machine to other tests.
+  private static let places = Places(6)
+
   /// Runs `body` against three brokers of its own.
   static func run(_ body: (MockCluster) async throws -> Void) async throws {
-    let cluster = try await MockCluster()
+    await places.take()
+    let result: Result<Void, any Error>
     do {
-      try await body(cluster)
-    } catch {
+      let cluster = try await MockCluster()
+      do {
+        result = .success(try await body(cluster))
+      } catch {
+        result = .failure(error)
+      }
       await cluster.stop()
-      throw error
+    } catch {
+      result = .failure(error)
     }
-    await cluster.stop()
+    await places.giveBack()
+    try result.get()
   }
 
   private func stop() async {
@@ -202,6 +212,28 @@ final class MockCluster: Sendable {
 
 extension ConsumerRecord {
   var text: String { value.map { String(buffer: $0) } ?? "nil" }
+}
+
+/// A number of places, for whoever comes first.
+private actor Places {
+  private var free: Int
+  private var waiting = CircularBuffer<CheckedContinuation<Void, Never>>()
+
+  init(_ count: Int) {
+    free = count
+  }
+
+  func take() async {
+    if free > 0 {
+      free -= 1
+    } else {
+      await withCheckedContinuation { waiting.append($0) }
+    }
+  }
+
+  func giveBack() {
+    if let next = waiting.popFirst() { next.resume() } else { free += 1 }
+  }
 }
 
 /// Waits until something is so, for as long as a slow machine may need.
