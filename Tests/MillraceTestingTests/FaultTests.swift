@@ -91,7 +91,7 @@ import Testing
       broker.disk.failWrites()
       let producer = try await producer(broker) {
         $0.deliveryTimeout = .milliseconds(300)
-        $0.client.requestTimeout = .milliseconds(200)
+        $0.client.requestTimeout = .seconds(5)
       }
       await #expect(throws: KafkaError.self) { try await producer.send(order) }
       await producer.close()

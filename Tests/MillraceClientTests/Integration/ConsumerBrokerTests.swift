@@ -38,7 +38,8 @@ import Testing
 
   @Test func `reading starts where it is told to`() async throws {
     try await TestCluster.run { cluster in
-      try await cluster.create("t")
+      // The records are years old, and are to stay.
+      try await cluster.create("t", configs: ["retention.ms": "-1"])
       let producer = try await Producer(ProducerConfiguration(cluster.client))
       for number in 0..<10 {
         _ = try await producer.send(
