@@ -37,7 +37,7 @@ struct Pipeline: Sendable {
     var audit: AuditReport
     /// From the first order to the last one's end.
     var elapsed: Duration
-    var latency: LatencySketch
+    var latency: Latencies
   }
 
   /// Runs until all orders have come to their end, and audits that.

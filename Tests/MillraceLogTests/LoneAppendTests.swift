@@ -63,8 +63,8 @@ private final class Turn: Sendable {
   private func isDurable(_ log: PartitionLog) -> Bool { log.offsets.highWatermark == log.offsets.logEndOffset }
 
   /// Where the end of the log was heard to be durable.
-  private func listen(_ log: PartitionLog) -> Mutex<pthread_t?>.Box {
-    let heard = Mutex<pthread_t?>.Box()
+  private func listen(_ log: PartitionLog) -> HeardOn {
+    let heard = HeardOn()
     log.whenDurable(through: log.offsets.logEndOffset) { _ in heard.put(pthread_self()) }
     return heard
   }
@@ -81,18 +81,38 @@ private final class Turn: Sendable {
     store.close(nowMs: workspace.now)
   }
 
-  @Test(arguments: [false, true])
-  func `what comes with another one is for the thread`(isOfAnotherLog: Bool) throws {
+  @Test func `a little more for the same log is flushed with it`() throws {
     let store = try workspace.open()
     let log = try workspace.log(store)
-    let other = isOfAnotherLog ? try workspace.log(store, topic: "other") : log
+    try beginTurn(log)
+    try log.append(batch(["b"]))
+    let heard = listen(log)
+    turn.end()
+    #expect(isDurable(log))
+    #expect(heard.value == pthread_self())
+    store.close(nowMs: workspace.now)
+  }
+
+  @Test func `what comes with much for the same log is for the thread`() throws {
+    let store = try workspace.open()
+    let log = try workspace.log(store)
+    try beginTurn(log)
+    try log.append(batch([String(repeating: "x", count: PartitionLog.littleBytes)]))
+    let heard = listen(log)
+    turn.end()
+    #expect(heard.wait() != pthread_self())
+    store.close(nowMs: workspace.now)
+  }
+
+  @Test func `what comes with something for another log is for the thread`() throws {
+    let store = try workspace.open()
+    let (log, other) = (try workspace.log(store), try workspace.log(store, topic: "other"))
     try beginTurn(log)
     try other.append(batch(["b"]))
     let heard = listen(log)
     turn.end()
-    try log.settle()
-    try other.settle()
     #expect(heard.wait() != pthread_self())
+    try other.settle()
     store.close(nowMs: workspace.now)
   }
 
@@ -100,7 +120,7 @@ private final class Turn: Sendable {
     let store = try workspace.open()
     let log = try workspace.log(store)
     turn.begin()
-    try log.append(batch([String(repeating: "x", count: PartitionLog.mostSmallBytes)]))
+    try log.append(batch([String(repeating: "x", count: PartitionLog.littleBytes)]))
     #expect(!turn.hasWork)
     try log.settle()
     store.close(nowMs: workspace.now)
@@ -176,19 +196,17 @@ private final class Turn: Sendable {
   }
 }
 
-extension Mutex where Value == pthread_t? {
-  /// What is put once, by any thread.
-  final class Box: Sendable {
-    private let content = Mutex<pthread_t?>(nil)
+/// The thread on which something was heard.
+private final class HeardOn: Sendable {
+  private let thread = Mutex<pthread_t?>(nil)
 
-    var value: pthread_t? { content.withLock { $0 } }
-    func put(_ value: pthread_t) { content.withLock { $0 = value } }
+  var value: pthread_t? { thread.withLock { $0 } }
+  func put(_ value: pthread_t) { thread.withLock { $0 = value } }
 
-    func wait() -> pthread_t {
-      while true {
-        if let value { return value }
-        usleep(200)
-      }
+  func wait() -> pthread_t {
+    while true {
+      if let value { return value }
+      usleep(200)
     }
   }
 }

@@ -1,6 +1,7 @@
 // A value that arrives once and that any number of tasks wait for. Unlike the value of a `Task`, waiting ends when the
 // waiting task is cancelled, and the work goes on for the others.
 
+import NIOCore
 import Synchronization
 
 final class Deferred<Value: Sendable>: Sendable {
@@ -71,6 +72,15 @@ final class Deferred<Value: Sendable>: Sendable {
       waiter?.resume(returning: .failure(.cancelled))
     }
     return try result.get()
+  }
+}
+
+extension Deferred<Void> {
+  /// Waits until it is fulfilled; after `limit` that is done for whoever waits.
+  func value(within limit: TimeAmount, on eventLoopGroup: any EventLoopGroup) async throws(KafkaError) {
+    let impatience = eventLoopGroup.any().scheduleTask(in: limit) { self.fulfil(.success(())) }
+    defer { impatience.cancel() }
+    try await value()
   }
 }
 

@@ -106,11 +106,7 @@ final class Fetcher: Sendable {
     }
     wakeWaiters()
     guard busySince != nil else { return }
-    let impatience = configuration.client.eventLoopGroup.any().scheduleTask(in: TimeAmount(limit)) {
-      self.hasReturned.fulfil(.success(()))
-    }
-    defer { impatience.cancel() }
-    try await hasReturned.value()
+    try await hasReturned.value(within: TimeAmount(limit), on: configuration.client.eventLoopGroup)
   }
 
   /// Makes `next` throw.
@@ -189,14 +185,8 @@ final class Fetcher: Sendable {
       switch state.withLock({ furtherStep(&$0, mayWait: deadline > .now) }) {
       case .end, .fail: return nil
       case .wait(let waiter):
-        let patience = configuration.client.eventLoopGroup.next().scheduleTask(in: TimeAmount(deadline - .now)) {
-          waiter.fulfil(.success(()))
-        }
-        defer {
-          patience.cancel()
-          state.withLock { state in state.waiters.removeAll { $0 === waiter } }
-        }
-        try await waiter.value()
+        defer { state.withLock { state in state.waiters.removeAll { $0 === waiter } } }
+        try await waiter.value(within: TimeAmount(deadline - .now), on: configuration.client.eventLoopGroup)
       case .decode(let chunk):
         do throws(KafkaError) {
           if let batch = try decode(chunk, keepsBusy: true) { return batch }

@@ -50,6 +50,16 @@ struct ClientMetrics: Sendable {
   }
 }
 
+extension Dictionary {
+  /// The value of a key, made and kept if there is none yet.
+  mutating func value(of key: Key, orKeep make: (Key) -> Value) -> Value {
+    if let known = self[key] { return known }
+    let value = make(key)
+    self[key] = value
+    return value
+  }
+}
+
 extension Timer {
   func record(since start: NIODeadline) {
     recordNanoseconds((NIODeadline.now() - start).nanoseconds)

@@ -52,12 +52,7 @@ final class ConsumerMetrics: Sendable {
 
   /// A batch was handed out.
   func consumed(_ batch: RecordBatch, lag: Int64?) {
-    let topic = state.withLock { state in
-      if let known = state.topics[batch.topic] { return known }
-      let topic = Topic(batch.topic, client)
-      state.topics[batch.topic] = topic
-      return topic
-    }
+    let topic = state.withLock { $0.topics.value(of: batch.topic) { Topic($0, client) } }
     topic.records.increment(by: batch.recordCount)
     topic.bytes.increment(by: batch.sizeInBytes)
     if let lag { self.lag(lag, of: batch.topicPartition) }
@@ -65,12 +60,7 @@ final class ConsumerMetrics: Sendable {
 
   /// How many records of a partition the application did not get yet.
   private func lag(_ lag: Int64, of partition: TopicPartition) {
-    let gauge = state.withLock { state in
-      if let known = state.lags[partition] { return known }
-      let gauge = client.gauge("records_lag", partition)
-      state.lags[partition] = gauge
-      return gauge
-    }
+    let gauge = state.withLock { $0.lags.value(of: partition) { client.gauge("records_lag", $0) } }
     gauge.record(max(0, lag))
   }
 
@@ -115,10 +105,7 @@ final class ShareConsumerMetrics: Sendable {
   /// A fetch brought these records of a topic.
   func acquired(_ offsets: [ClosedRange<Int64>], of topic: String) {
     let counter = topics.withLock { topics in
-      if let known = topics[topic] { return known }
-      let counter = client.counter("records_acquired_total", topic: topic)
-      topics[topic] = counter
-      return counter
+      topics.value(of: topic) { client.counter("records_acquired_total", topic: $0) }
     }
     for range in offsets { counter.increment(by: max(0, range.upperBound &- range.lowerBound &+ 1)) }
   }

@@ -62,11 +62,6 @@ final class ProducerMetrics: Sendable {
   }
 
   private func topic(_ name: String) -> Topic {
-    topics.withLock { topics in
-      if let known = topics[name] { return known }
-      let topic = Topic(name, client)
-      topics[name] = topic
-      return topic
-    }
+    topics.withLock { $0.value(of: name) { Topic($0, client) } }
   }
 }

@@ -123,11 +123,7 @@ final class ShareFetcher: Sendable {
     state.withLock { $0.isEnding = true }
     wakeWaiters()
     guard busySince != nil else { return }
-    let impatience = configuration.client.eventLoopGroup.any().scheduleTask(in: TimeAmount(limit)) {
-      self.hasReturned.fulfil(.success(()))
-    }
-    defer { impatience.cancel() }
-    try await hasReturned.value()
+    try await hasReturned.value(within: TimeAmount(limit), on: configuration.client.eventLoopGroup)
   }
 
   // MARK: Handing out

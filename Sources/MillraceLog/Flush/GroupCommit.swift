@@ -4,8 +4,9 @@
 //
 // A lone append: two changes of thread take about as long as the flush of a quick disk, and there is nothing to group. So
 // an event loop that appended something small while the thread was idle does not wake it, but looks again when its turn
-// is over, all that had arrived with it being appended. If that was all, and flushes are quick, it flushes by itself;
-// otherwise it wakes the thread then. Whoever else appends meanwhile wakes the thread at once, which takes all there is.
+// is over, all that had arrived with it being appended. If one log has a little to flush then, and flushes are quick, it
+// flushes that by itself; otherwise it wakes the thread then. Whoever else appends meanwhile wakes the thread at once,
+// which takes all there is.
 //
 // A flush that fails is final for the logs it was for: they go offline for writing, nobody is told that anything is
 // durable, and it is not tried again (after a failed fsync the pages may count as clean).
@@ -19,14 +20,15 @@ final class GroupCommit: Sendable {
   private let gate: Mutex<FlushPace>
   private let flush: Flush
   private let afterTurn: AfterTurn
-  /// What was appended since the queue was last taken; something that is not small counts twice.
-  private let appends = Atomic<Int>(0)
 
   private struct Queue {
     var logs: [PartitionLog] = []
     var failed: [PartitionLog.Failed] = []
     /// The thread is idle, and has to be woken.
     var isWaiting = false
+    var isStopping = false
+    var isRunning = false
+    var whenStopped: WakeUp?
 
     var isEmpty: Bool { logs.isEmpty && failed.isEmpty }
 
@@ -37,9 +39,6 @@ final class GroupCommit: Sendable {
       }
       return (logs, failed)
     }
-    var isStopping = false
-    var isRunning = false
-    var whenStopped: WakeUp?
   }
 
   init(flush: Flush, quickFlush: Duration, afterTurn: @escaping AfterTurn) {
@@ -57,7 +56,6 @@ final class GroupCommit: Sendable {
   ///
   /// - Parameter isSmall: the caller appended little, and waits for nothing else in this turn.
   func add(_ log: PartitionLog, isSmall: Bool = false) {
-    appends.add(isSmall ? 1 : 2, ordering: .relaxed)
     if log.isQueuedForCommit.exchange(true, ordering: .acquiringAndReleasing) { return }
     let isIdle = queue.withLock { queue -> Bool in
       queue.logs.append(log)
@@ -79,22 +77,18 @@ final class GroupCommit: Sendable {
   /// The turn is over in which the thread was not woken.
   private func endTurn() {
     let lone = queue.withLock { queue -> PartitionLog? in
-      guard queue.isWaiting, queue.logs.count == 1, appends.load(ordering: .relaxed) == 1 else { return nil }
+      guard queue.isWaiting, queue.logs.count == 1 else { return nil }
       return queue.takeAll().logs[0]
     }
-    guard let lone else { return wakeIfIdle() }
-    appends.store(0, ordering: .relaxed)
-    if !commitAlone(lone) {
-      queue.withLock { $0.logs.append(lone) }
-      wakeIfIdle()
-    }
+    if let lone, !commitAlone(lone) { queue.withLock { $0.logs.append(lone) } }
+    wakeIfIdle()
   }
 
   /// Flushes the log on the calling thread if that takes no longer than a change of thread.
   private func commitAlone(_ log: PartitionLog) -> Bool {
-    guard log.needsOneFlush else { return false }
+    guard log.hasLittleToFlush else { return false }
     let outcome = gate.withLockIfAvailable { pace in pace.isQuick ? flush([log], &pace) : nil }
-    guard case .some(.some(let outcome)) = outcome else { return false }
+    guard let outcome = outcome ?? nil else { return false }
     tell(outcome)
     return true
   }
@@ -143,7 +137,6 @@ final class GroupCommit: Sendable {
         queue.isWaiting = queue.isEmpty
         return (queue.takeAll(), queue.isStopping)
       }
-      appends.store(0, ordering: .relaxed)
       if !work.logs.isEmpty || !work.failed.isEmpty { return work }
       if isStopping { return nil }
       wakeUp.wait()

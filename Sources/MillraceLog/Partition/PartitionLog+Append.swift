@@ -13,9 +13,6 @@ package struct AppendResult: Sendable, Hashable {
 }
 
 extension PartitionLog {
-  /// A page: what is flushed as fast as a single byte.
-  static let mostSmallBytes = 4096
-
   /// Appends one validated v2 batch: `header` was read from `batch`, and its checksum was checked.
   ///
   /// Offsets, leader epoch and, by the topic's config, the time are written into a copy of the header. The batch is in
@@ -66,7 +63,7 @@ extension PartitionLog {
     if isBuffered {
       noteUnflushed(records: Int64(header.recordCount), nowMs: nowMs, config: config, didRoll: didRoll)
     } else {
-      home.commit.add(self, isSmall: origin == .client && batch.count <= Self.mostSmallBytes)
+      home.commit.add(self, isSmall: origin == .client && batch.count <= Self.littleBytes)
     }
     if let raised { announce(raised) }
     return result

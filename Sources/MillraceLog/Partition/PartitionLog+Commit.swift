@@ -20,9 +20,16 @@ extension PartitionLog {
     }
   }
 
-  /// Whether a commit has nothing to flush but the segment that is written to.
-  var needsOneFlush: Bool {
-    view.withLock { view in view.map { $0.closedSegments.isEmpty && !$0.directoryChanged } ?? false }
+  /// A page: what is flushed as fast as a single byte.
+  static let littleBytes = 4096
+
+  /// Whether a commit has no more to flush than a page at the end of the segment that is written to.
+  var hasLittleToFlush: Bool {
+    view.withLock { view in
+      guard let view, view.closedSegments.isEmpty, !view.directoryChanged else { return false }
+      return view.end.segment == view.highWatermark.segment
+        && view.end.position - view.highWatermark.position <= Self.littleBytes
+    }
   }
 
   /// The flush is done: everything before `work.end` is durable. Returns the high watermark if it rose.

@@ -14,7 +14,7 @@ final class Progress: Sendable {
     /// Orders that ran out of attempts. They are in `ended` too once they were redriven.
     var waiting: Set<String> = []
     var notified: Set<String> = []
-    var latency = LatencySketch()
+    var latency = Latencies()
     /// When somebody last saw something move.
     var movedAt = ContinuousClock.now
     /// Nothing more is expected to happen.
@@ -28,7 +28,7 @@ final class Progress: Sendable {
     var rejected = 0
     var waiting = 0
     var notified = 0
-    var latency = LatencySketch()
+    var latency = Latencies()
 
     /// Orders that came to an end or are dead letters.
     var settled: Int { ended + rejected + waiting }
