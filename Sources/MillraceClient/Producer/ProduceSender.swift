@@ -370,7 +370,8 @@ final class ProduceSender: Sendable {
   private func announcePartitions() {
     guard let transactions, !state.value.isAnnouncing else { return }
     let partitions = accumulator.withLock { $0.partitionsToAnnounce }
-    guard !partitions.isEmpty else { return }
+    let done = Deferred<Void>()
+    guard !partitions.isEmpty, transactions.startAnnouncing(done) else { return }
     state.value.isAnnouncing = true
     inBackground {
       do throws(KafkaError) {
@@ -379,6 +380,8 @@ final class ProduceSender: Sendable {
       } catch {
         self.logger.debug("partitions are not in the transaction", metadata: ["error": "\(error)"])
       }
+      // After the accumulator knows, so that this is not taken for an announcement in the transaction that comes next.
+      done.fulfil(.success(()))
       return { $0.isAnnouncing = false }
     }
   }

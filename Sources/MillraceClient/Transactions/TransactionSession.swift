@@ -9,7 +9,7 @@ final class TransactionSession: Sendable {
   private let timeout: Duration
   private let cluster: Cluster
   private let state = Mutex(TransactionState())
-  /// The announcement of partitions that is under way.
+  /// The announcement of partitions that began last. The end of the transaction waits for it.
   private let announcement = Mutex<Deferred<Void>?>(nil)
 
   init(_ transactionalId: String, timeout: Duration, _ cluster: Cluster) {
@@ -33,14 +33,21 @@ final class TransactionSession: Sendable {
     state.withLock { $0.failed(error, from: .partition) }
   }
 
-  /// Makes partitions part of the transaction, in version 1. Throws when the transaction has failed by that.
+  /// Begins to make partitions part of the transaction, in version 1: it does not end before `done` is fulfilled. False
+  /// when none is open.
+  func startAnnouncing(_ done: Deferred<Void>) -> Bool {
+    state.withLock { state in
+      guard state.phase == .open else { return false }
+      state.announces()
+      announcement.withLock { $0 = done }
+      return true
+    }
+  }
+
+  /// Makes partitions part of the transaction, after `startAnnouncing`. Throws when the transaction has failed by that.
   func announce(_ partitions: [TopicPartition]) async throws(KafkaError) {
-    let done = Deferred<Void>()
-    announcement.withLock { $0 = done }
-    defer { done.fulfil(.success(())) }
     try await failing { () throws(KafkaError) in
-      let transaction = try self.startAnnouncing()
-      try await self.cluster.add(partitions, to: transaction) { () throws(KafkaError) in try self.check() }
+      try await self.cluster.add(partitions, to: try self.current()) { () throws(KafkaError) in try self.check() }
       self.state.withLock { $0.announced() }
     }
   }
@@ -58,26 +65,19 @@ final class TransactionSession: Sendable {
   func commit(
     _ offsets: [TopicPartition: OffsetAndMetadata], _ group: GroupIdentity
   ) async throws(KafkaError) {
-    guard !offsets.isEmpty else { return try check() }
+    try check()
+    guard !offsets.isEmpty else { return }
+    let version = version
+    state.withLock { version == .one ? $0.announces() : $0.writes() }
     try await failing { () throws(KafkaError) in
       let check: @Sendable () throws(KafkaError) -> Void = { () throws(KafkaError) in try self.check() }
-      let transaction: TransactionIdentity
-      if self.version == .one {
-        transaction = try self.startAnnouncing()
+      let transaction = try self.current()
+      if version == .one {
         try await self.cluster.add(group: group.group, to: transaction, check: check)
         self.state.withLock { $0.announced() }
-      } else {
-        transaction = try self.current()
-        self.state.withLock { $0.writes() }
       }
-      try await self.cluster.commit(offsets, group, in: transaction, self.version, check: check)
+      try await self.cluster.commit(offsets, group, in: transaction, version, check: check)
     }
-  }
-
-  private func startAnnouncing() throws(KafkaError) -> TransactionIdentity {
-    try check()
-    state.withLock { $0.announces() }
-    return try current()
   }
 
   private func current() throws(KafkaError) -> TransactionIdentity {
@@ -143,8 +143,6 @@ final class TransactionSession: Sendable {
 
   /// Aborts, when nothing is on its way any more. Returns the identity to go on with when it is a new one.
   func abort(hasBrokenSequences: Bool) async throws(KafkaError) -> ProducerIdentity? {
-    let announcing = announcement.withLock { $0 }
-    try await announcing?.value()
     guard state.withLock({ $0.abortion(hasBrokenSequences: hasBrokenSequences) }) != nil else { return nil }
     return try await tell(.abort, hasBrokenSequences: hasBrokenSequences)
   }
@@ -152,6 +150,8 @@ final class TransactionSession: Sendable {
   private func tell(
     _ outcome: TransactionState.Outcome, hasBrokenSequences: Bool
   ) async throws(KafkaError) -> ProducerIdentity? {
+    // Should it arrive after the end, it would open a transaction that nobody ends.
+    try await announcement.withLock { $0 }?.value()
     do throws(KafkaError) {
       let next = try await cluster.end(try current(), outcome, version)
       state.withLock { $0.ended(next, hasBrokenSequences: hasBrokenSequences) }

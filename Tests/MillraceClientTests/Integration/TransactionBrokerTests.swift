@@ -2,6 +2,7 @@
 
 import MillraceProtocol
 import NIOCore
+import Synchronization
 import Testing
 
 @testable import MillraceClient
@@ -257,6 +258,32 @@ import Testing
       try await chaos.value
       await producer.close()
       #expect(try await committed(cluster) == expected, "seed \(seed)")
+    }
+  }
+
+  @Test func `a transaction does not end while partitions are being announced, and afterwards none are`() async throws {
+    try await run(1) { cluster in
+      try await cluster.create("t")
+      let connection = try await Cluster.connect(cluster.client)
+      defer { connection.close() }
+      let session = TransactionSession("tx", timeout: .seconds(60), connection)
+      _ = try await session.prepare()
+      try await session.begin()
+      let done = Deferred<Void>()
+      #expect(session.startAnnouncing(done))
+      let events = Mutex<[String]>([])
+      let end = Task {
+        _ = try await session.commit()
+        events.withLock { $0.append("ended") }
+      }
+      while !session.isEnding { try await Task.sleep(for: .milliseconds(1)) }
+      #expect(!session.startAnnouncing(Deferred()))
+      await #expect(throws: KafkaError.self) { try await session.announce([TopicPartition("t", 0)]) }
+      events.withLock { $0.append("announced") }
+      done.fulfil(.success(()))
+      _ = await end.result
+      #expect(events.withLock { $0.first } == "announced")
+      #expect(!session.startAnnouncing(Deferred()))
     }
   }
 
