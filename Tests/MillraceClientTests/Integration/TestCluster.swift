@@ -23,7 +23,7 @@ final class TestCluster: Sendable {
     var all = [
       "log.durability": "buffered", "group.initial.rebalance.delay.ms": "0",
       "group.min.session.timeout.ms": "100", "offsets.topic.num.partitions": "1",
-      "group.consumer.session.timeout.ms": "30000", "group.consumer.min.session.timeout.ms": "100",
+      "group.consumer.session.timeout.ms": "60000", "group.consumer.min.session.timeout.ms": "100",
       "group.consumer.heartbeat.interval.ms": "50", "group.consumer.min.heartbeat.interval.ms": "50",
     ]
     all.merge(settings) { _, given in given }
@@ -101,7 +101,7 @@ final class TestCluster: Sendable {
     configuration.retryBackoff = .milliseconds(10)
     configuration.retryBackoffMax = .milliseconds(50)
     configuration.bootstrapTimeout = .seconds(60)
-    configuration.requestTimeout = .seconds(30)
+    configuration.requestTimeout = .seconds(60)
     configuration.logger = Logger(label: "client", factory: { _ in SwiftLogNoOpLogHandler() })
     return configuration
   }

@@ -345,14 +345,19 @@ import Testing
       Self.settings.merging(["transaction.abort.timed.out.transaction.cleanup.interval.ms": "50"]) { $1 }
     ) { cluster in
       try await cluster.create("t")
+      let admin = try await Admin(cluster.client)
       let producer = try await TransactionalProducer(
-        ProducerConfiguration(cluster.client), transactionalId: "tx", transactionTimeout: .milliseconds(200))
+        ProducerConfiguration(cluster.client), transactionalId: "tx", transactionTimeout: .seconds(2))
       let error = await #expect(throws: KafkaError.self) {
         try await producer.withTransaction { transaction in
           _ = try await transaction.send(ProducerRecord(topic: "t", value: "slow"))
-          try await Task.sleep(for: .seconds(1))
+          let isAborted = try await eventually {
+            try await admin.describeTransactions(["tx"])["tx"]?.get().state == "CompleteAbort"
+          }
+          #expect(isAborted)
         }
       }
+      await admin.close()
       // By then the coordinator has raised the epoch, which looks like a commit that comes again after an abort.
       #expect(error?.brokerCode == .invalidTxnState)
       let after = await #expect(throws: KafkaError.self) { try await producer.withTransaction { _ in } }

@@ -53,17 +53,17 @@ import Testing
   }
 
   @Test func `an idle connection is closed, a busy one is not`() async throws {
-    try await withServer(FakeBroker.echo, .test { $0.maxIdle = .seconds(3) }) { server, port in
+    try await withServer(FakeBroker.echo, .test { $0.maxIdle = .seconds(10) }) { server, port in
       let start = ContinuousClock.now
       let idle = try TestSocket(port: port)
       let busy = try TestSocket(port: port)
       try await eventually { server.connectionCount == 2 }
-      while server.connectionCount == 2, ContinuousClock.now - start < .seconds(15) {
+      while server.connectionCount == 2, ContinuousClock.now - start < .seconds(120) {
         try await busy.sendFrame([1])
         #expect(try await busy.receiveFrame() == [1])
         try await Task.sleep(for: .milliseconds(20))
       }
-      #expect(ContinuousClock.now - start >= .seconds(3))
+      #expect(ContinuousClock.now - start >= .seconds(10))
       #expect(await idle.isClosedByServer())
       try await busy.sendFrame([2])
       #expect(try await busy.receiveFrame() == [2])
