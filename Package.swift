@@ -195,6 +195,11 @@ let package = Package(
     .testTarget(
       name: "OrderPipelineTests", dependencies: ["OrderPipeline", "MillraceClient", "MillraceTesting", nioCore],
       swiftSettings: strict),
+    // The code that the articles and the README show, run as it stands there.
+    .testTarget(
+      name: "DocumentationTests",
+      dependencies: ["Millrace", "MillraceClient", "MillraceJSON", "MillraceTesting", logging, serviceLifecycle],
+      swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -6,7 +6,9 @@ import MillraceBroker
 import MillraceClient
 import MillraceServer
 
-/// A broker for one test, with everything that can be done to it. ``withBroker(listener:storage:settings:clock:_:)`` makes one.
+/// A broker for one test, with everything that can be done to it.
+///
+/// ``withBroker(listener:storage:settings:clock:isolation:_:)`` makes one.
 public struct EphemeralBroker: Sendable {
   public let broker: Millrace.Broker
   /// What goes wrong between clients and the broker.
@@ -46,6 +48,9 @@ public struct EphemeralBroker: Sendable {
 ///   - storage: where records are kept; a directory stays when the broker goes.
 ///   - settings: Kafka's settings by their names.
 ///   - clock: the broker's clock; nil is the machine's.
+///   - isolation: the actor that `body` runs on, which is the caller's.
+///   - body: the test. The broker is stopped when it has returned or thrown.
+/// - Returns: what `body` returns.
 /// - Throws: what `body` throws, and `BrokerError` when the broker does not start.
 public func withBroker<Result>(
   listener: BrokerAddress? = nil, storage: Millrace.Broker.Storage = .memory(), settings: [String: String] = [:],

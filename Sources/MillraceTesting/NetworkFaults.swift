@@ -44,6 +44,7 @@ public final class NetworkFaults: Sendable {
   /// Has the next requests go wrong. Of several faults that a request could meet, the one injected first strikes.
   ///
   /// - Parameters:
+  ///   - fault: what happens to them.
   ///   - api: which requests; nil is all.
   ///   - times: how many of them.
   public func inject(_ fault: Fault, into api: ApiKey? = nil, times: Int = 1) {

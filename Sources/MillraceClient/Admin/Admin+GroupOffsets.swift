@@ -6,6 +6,7 @@ extension Admin {
   /// The offsets that a group has committed.
   ///
   /// - Parameters:
+  ///   - group: with or without members.
   ///   - partitions: nil for all that have one.
   ///   - requireStable: wait for transactions that may yet commit some. Otherwise it is what was committed before.
   public func groupOffsets(

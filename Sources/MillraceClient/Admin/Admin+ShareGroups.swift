@@ -34,7 +34,9 @@ public struct ShareGroupRecords: Sendable, Hashable {
 extension Admin {
   /// Where a share group is in its partitions. What it has not begun to read is left out.
   ///
-  /// - Parameter partitions: nil for all that the group has.
+  /// - Parameters:
+  ///   - group: the share group.
+  ///   - partitions: nil for all that the group has.
   /// - Throws: `KafkaError` with broker code `.groupIdNotFound` when there is no such share group.
   public func shareGroupOffsets(
     _ group: String, partitions: [TopicPartition]? = nil
@@ -67,7 +69,9 @@ extension Admin {
   /// What a share group has in flight in its partitions (ReadShareGroupState, which Kafka keeps for brokers): the records
   /// behind the start offset that were delivered at least once, in the order of their offsets.
   ///
-  /// - Parameter partitions: nil for all that the group has.
+  /// - Parameters:
+  ///   - group: the share group.
+  ///   - partitions: nil for all that the group has.
   /// - Throws: `KafkaError` with broker code `.groupIdNotFound` when there is no such share group.
   public func shareGroupRecords(
     _ group: String, partitions: [TopicPartition]? = nil

@@ -65,7 +65,11 @@ public struct PartitionDescription: Sendable, Hashable {
 extension Admin {
   /// Creates topics.
   ///
-  /// - Parameter validateOnly: only check whether it could be done.
+  /// - Parameters:
+  ///   - topics: what to create.
+  ///   - validateOnly: only check whether it could be done.
+  /// - Returns: for each topic by name what was created, or why it was not.
+  /// - Throws: `KafkaError` when the cluster cannot be reached.
   public func createTopics(
     _ topics: [NewTopic], validateOnly: Bool = false
   ) async throws(KafkaError) -> [String: Result<CreatedTopic, KafkaError>] {
@@ -193,7 +197,9 @@ extension Admin {
 
   /// Adds partitions to topics. Records stay where they are, so keys may go to other partitions from then on.
   ///
-  /// - Parameter totals: how many partitions each topic should have.
+  /// - Parameters:
+  ///   - totals: how many partitions each topic should have.
+  ///   - validateOnly: only check whether it could be done.
   public func createPartitions(
     _ totals: [String: Int32], validateOnly: Bool = false
   ) async throws(KafkaError) -> [String: Result<Void, KafkaError>] {

@@ -58,6 +58,7 @@ extension Admin {
   /// The transactional ids of all coordinators, by name.
   ///
   /// - Parameters:
+  ///   - states: only transactions in one of these states, see ``TransactionListing/state``; empty for all.
   ///   - producerIds: only transactions of these producers; empty for all.
   ///   - runningLongerThan: only open transactions that began so long ago (KIP-994); nil for all.
   ///   - pattern: only transactional ids that this regular expression matches, in the broker's syntax (KIP-1152).

@@ -31,8 +31,10 @@ extension DeadLetter {
 
   /// The record to write to a dead-letter topic.
   ///
-  /// - Parameter partitionCount: of the dead-letter topic: the partition is the source's modulo that. Nil leaves it to
-  ///   the key.
+  /// - Parameters:
+  ///   - record: the record that could not be processed, whose key, value and headers the letter has.
+  ///   - deadLetterTopic: where the letter goes.
+  ///   - partitionCount: of the dead-letter topic: the partition is the source's modulo that. Nil leaves it to the key.
   public func producerRecord(
     for record: ConsumerRecord, to deadLetterTopic: String, partitionCount: Int32? = nil
   ) -> ProducerRecord {

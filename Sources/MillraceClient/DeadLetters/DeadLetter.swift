@@ -65,6 +65,8 @@ public struct DeadLetter: Sendable, Hashable {
   /// ```
   ///
   /// - Parameters:
+  ///   - record: the record that is given up.
+  ///   - group: the consumer group that could not process it.
   ///   - failure: why. With verdict `.reject` the letter says that the record was rejected, otherwise that it had no
   ///     attempts left.
   ///   - attempts: how many there were.

@@ -34,8 +34,10 @@ public final class Producer: Sendable {
 
   /// Connects to the cluster.
   ///
-  /// - Parameter onDelivery: told what became of each batch, in the order of batches of a partition. It is called on an
-  ///   event loop, so it must be quick and must not wait.
+  /// - Parameters:
+  ///   - configuration: the cluster, and how to write to it.
+  ///   - onDelivery: told what became of each batch, in the order of batches of a partition. It is called on an event
+  ///     loop, so it must be quick and must not wait.
   /// - Throws: `KafkaError` with code `.connectionFailed` when no bootstrap server answers, `.configuration` when the
   ///   configuration cannot work.
   public init(
@@ -90,7 +92,9 @@ public final class Producer: Sendable {
 
   /// Hands a record over to be sent, and waits only while the buffer is full. What becomes of it goes to `onDelivery`.
   ///
-  /// - Parameter token: comes back in the delivery report.
+  /// - Parameters:
+  ///   - record: the record to send.
+  ///   - token: comes back in the delivery report.
   /// - Throws: `KafkaError` when the record cannot be taken: it is too large, its topic does not exist, the buffer
   ///   stayed full for ``ProducerConfiguration/maxBlock``, or the producer is closed.
   public func enqueue(_ record: ProducerRecord, token: UInt64 = 0) async throws(KafkaError) {

@@ -32,6 +32,7 @@ public final class TransactionalProducer: Sendable {
   /// transaction is ended.
   ///
   /// - Parameters:
+  ///   - configuration: the cluster, and how to write to it. `acks` must be `.all`, and the producer idempotent.
   ///   - transactionalId: names the producer across restarts (`transactional.id`).
   ///   - transactionTimeout: how long a transaction may be open before the coordinator aborts it
   ///     (`transaction.timeout.ms`). Brokers have a limit to it.
