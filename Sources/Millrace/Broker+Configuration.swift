@@ -6,6 +6,13 @@ import NIOPosix
 
 extension Broker {
   /// How a broker is set up.
+  ///
+  /// ```swift
+  /// let broker = Broker(
+  ///   Broker.Configuration(
+  ///     storage: .directory(directory), listener: BrokerAddress(host: "127.0.0.1", port: 0),
+  ///     settings: ["num.partitions": "3", "log.retention.hours": "24"]))
+  /// ```
   public struct Configuration: Sendable {
     /// Where records are kept.
     public var storage: Storage
@@ -15,11 +22,16 @@ extension Broker {
     public var listener: BrokerAddress?
     /// Kafka's settings by their names: `["num.partitions": "3", "log.retention.hours": "24"]`. A name that does not
     /// exist, or a value that cannot be, is an error when the broker starts.
+    ///
+    /// What is not set has Kafka's default. In memory these have others: `log.durability` is `buffered`,
+    /// `group.initial.rebalance.delay.ms` is 0, and the internal topics have 4 partitions.
     public var settings: [String: String]
     /// The event loops that connections live on. They stay the caller's.
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    /// What the broker logs to, and its clients unless they are told otherwise.
     public var logger = Logger(label: "millrace")
 
+    /// A configuration; see the properties of the same names.
     public init(
       storage: Storage = .memory(), listener: BrokerAddress? = nil, settings: [String: String] = [:]
     ) {

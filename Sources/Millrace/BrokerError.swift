@@ -24,6 +24,7 @@ public struct BrokerError: Error, Sendable, Equatable {
     public var description: String { kind.rawValue }
   }
 
+  /// The kind of failure.
   public let code: Code
   /// What happened, to what, and what to do about it.
   public let message: String

@@ -13,6 +13,13 @@ extension EphemeralBroker {
   /// How long a wait lasts unless it says otherwise. Long: it is over as soon as what it waits for is there.
   public static let patience = Duration.seconds(30)
 
+  /// Makes a topic, and returns when it is there.
+  ///
+  /// - Parameters:
+  ///   - name: the topic's name.
+  ///   - partitions: how many partitions it has.
+  ///   - configs: configs by Kafka's names.
+  /// - Throws: `KafkaError`, with broker code `.topicAlreadyExists` when it is there already.
   public func createTopic(
     _ name: String, partitions: Int32 = 1, configs: [String: String] = [:]
   ) async throws(KafkaError) {

@@ -10,6 +10,7 @@ import MillraceServer
 ///
 /// ``withBroker(listener:storage:settings:clock:isolation:_:)`` makes one.
 public struct EphemeralBroker: Sendable {
+  /// The broker itself, which is running.
   public let broker: Millrace.Broker
   /// What goes wrong between clients and the broker.
   public let network: NetworkFaults

@@ -16,6 +16,7 @@ import Synchronization
 /// broker.network.inject(.delay(.milliseconds(200)), times: .max)
 /// ```
 public final class NetworkFaults: Sendable {
+  /// What happens to a request.
   public enum Fault: Sendable, Equatable {
     /// The request is done, its answer, and all behind it on the connection, come later.
     case delay(Duration)

@@ -2,15 +2,21 @@
 
 import MillraceProtocol
 
+/// A cluster and its brokers.
 public struct ClusterDescription: Sendable, Hashable {
+  /// The cluster's own id; nil when the broker does not say.
   public var clusterId: String?
+  /// The broker that takes requests for the controller; nil when there is none.
   public var controllerId: Int32?
+  /// By their ids.
   public var brokers: [BrokerInfo]
 }
 
 /// What a broker says it speaks.
 public struct BrokerApiVersions: Sendable {
+  /// An API and the versions of it that are spoken.
   public struct Api: Sendable, Hashable {
+    /// Which API.
     public var key: ApiKey
     /// The versions that the broker speaks.
     public var versions: ClosedRange<Int16>
@@ -18,21 +24,29 @@ public struct BrokerApiVersions: Sendable {
 
   /// In the order of their keys.
   public var apis: [Api]
+  /// The levels of each feature that the broker could have.
   public var supportedFeatures: [String: ClosedRange<Int16>]
+  /// The level of each feature that the cluster has.
   public var finalizedFeatures: [String: Int16]
 }
 
+/// A directory in which a broker keeps logs.
 public struct LogDirDescription: Sendable {
+  /// Where it is on the broker.
   public var path: String
   /// Why the directory is not in use, when it is not.
   public var error: KafkaError?
   /// Nil when the broker does not say.
   public var totalBytes: Int64?
+  /// What is free of them; nil when the broker does not say.
   public var usableBytes: Int64?
+  /// The replicas in the directory.
   public var replicas: [TopicPartition: ReplicaInfo]
 }
 
+/// A replica in a log directory.
 public struct ReplicaInfo: Sendable, Hashable {
+  /// The size of its log segments.
   public var sizeInBytes: Int64
   /// How far the log is behind the high watermark, or a future replica behind the current one.
   public var offsetLag: Int64
@@ -41,6 +55,10 @@ public struct ReplicaInfo: Sendable, Hashable {
 }
 
 extension Admin {
+  /// The cluster and its brokers.
+  ///
+  /// - Parameter includeFenced: also brokers that the controller keeps from leading partitions (KIP-1073). Brokers that
+  ///   do not know this leave them out.
   public func describeCluster(includeFenced: Bool = false) async throws(KafkaError) -> ClusterDescription {
     let connection = try await cluster.connection(to: .any)
     guard connection.versions.version(of: DescribeClusterRequest.self) != nil else {

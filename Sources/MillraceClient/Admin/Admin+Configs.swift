@@ -4,11 +4,17 @@ import MillraceProtocol
 
 /// What a config belongs to.
 public struct ConfigResource: Sendable, Hashable {
+  /// The kinds of things that have configs, in Kafka's numbers.
   public enum Kind: Int8, Sendable, Hashable, CaseIterable {
+    /// A topic.
     case topic = 2
+    /// A broker, or all of them.
     case broker = 4
+    /// The log levels of a broker.
     case brokerLogger = 8
+    /// A subscription to metrics of clients (KIP-714).
     case clientMetrics = 16
+    /// A group (KIP-848).
     case group = 32
 
     /// Kafka's name of the kind, as tools print it.
@@ -23,17 +29,22 @@ public struct ConfigResource: Sendable, Hashable {
     }
   }
 
+  /// What it is.
   public var kind: Kind
   /// The topic, group or broker id; for the brokers' common default, empty.
   public var name: String
 
+  /// A resource of any kind.
   public init(_ kind: Kind, _ name: String) {
     self.kind = kind
     self.name = name
   }
 
+  /// A topic by its name.
   public static func topic(_ name: String) -> ConfigResource { ConfigResource(.topic, name) }
+  /// A broker by its id.
   public static func broker(_ id: Int32) -> ConfigResource { ConfigResource(.broker, "\(id)") }
+  /// A group by its id.
   public static func group(_ name: String) -> ConfigResource { ConfigResource(.group, name) }
 }
 
@@ -43,14 +54,23 @@ extension ConfigResource: CustomStringConvertible {
 
 /// Where a value comes from, in Kafka's numbers.
 public enum ConfigSource: Int8, Sendable, Hashable {
+  /// One that this client does not know.
   case unknown = 0
+  /// Set for the topic.
   case dynamicTopicConfig = 1
+  /// Set for the broker while it ran.
   case dynamicBrokerConfig = 2
+  /// Set for all brokers while they ran.
   case dynamicDefaultBrokerConfig = 3
+  /// From the broker's file or command line.
   case staticBrokerConfig = 4
+  /// Set by nobody.
   case defaultConfig = 5
+  /// A log level that was set while the broker ran.
   case dynamicBrokerLoggerConfig = 6
+  /// Set for a subscription to metrics of clients.
   case dynamicClientMetricsConfig = 7
+  /// Set for the group.
   case dynamicGroupConfig = 8
 
   /// Kafka's name, as tools print it: `DYNAMIC_TOPIC_CONFIG`.
@@ -69,42 +89,66 @@ public enum ConfigSource: Int8, Sendable, Hashable {
   }
 }
 
+/// What a config's value is, in Kafka's numbers and words.
 public enum ConfigType: Int8, Sendable, Hashable {
+  /// One that this client does not know, or the broker did not say.
   case unknown = 0
+  /// `true` or `false`.
   case boolean = 1
+  /// Text.
   case string = 2
+  /// A number of 32 bits.
   case int = 3
+  /// A number of 16 bits.
   case short = 4
+  /// A number of 64 bits.
   case long = 5
+  /// A floating-point number.
   case double = 6
+  /// Texts, separated by commas.
   case list = 7
+  /// The name of a Java class.
   case `class` = 8
+  /// A secret, which is not shown.
   case password = 9
 }
 
 /// A value that a config would have if the ones before it were not set.
 public struct ConfigSynonym: Sendable, Hashable {
-  public var name: String
-  public var value: String?
-  public var source: ConfigSource
-}
-
-public struct ConfigEntry: Sendable, Hashable {
+  /// Its name, which may be another than the config's.
   public var name: String
   /// Nil for none, and for a secret.
   public var value: String?
+  /// Where the value is from.
   public var source: ConfigSource
+}
+
+/// A config of a resource, as it is in force.
+public struct ConfigEntry: Sendable, Hashable {
+  /// Kafka's name, as in `retention.ms`.
+  public var name: String
+  /// Nil for none, and for a secret.
+  public var value: String?
+  /// Where the value is from.
+  public var source: ConfigSource
+  /// Whether it is a secret, whose value is not told.
   public var isSensitive: Bool
+  /// Whether it cannot be changed while the broker runs.
   public var isReadOnly: Bool
+  /// What the value is; unknown to brokers before Kafka 2.6.
   public var type: ConfigType
+  /// What the broker says about it, if that was asked for.
   public var documentation: String?
+  /// All values that are set for it, the strongest first, if they were asked for.
   public var synonyms: [ConfigSynonym]
 
+  /// Whether nobody has set it.
   public var isDefault: Bool { source == .defaultConfig }
 }
 
 /// A change of one config; the others stay as they are.
 public enum ConfigChange: Sendable, Hashable {
+  /// Sets the config of a name to a value.
   case set(String, String)
   /// Back to the default.
   case delete(String)

@@ -2,7 +2,9 @@
 
 import MillraceProtocol
 
+/// A group, in a list of them.
 public struct GroupListing: Sendable, Hashable {
+  /// The group's id.
   public var groupId: String
   /// `consumer` for consumers, empty for a group that only has offsets.
   public var protocolType: String
@@ -12,11 +14,17 @@ public struct GroupListing: Sendable, Hashable {
   public var type: String?
 }
 
+/// A member of a group.
 public struct GroupMemberDescription: Sendable, Hashable {
+  /// The id that the member has in its group.
   public var memberId: String
+  /// The name of a static member (KIP-345), nil for others.
   public var groupInstanceId: String?
+  /// What the client calls itself.
   public var clientId: String
+  /// Where it connects from, as the broker sees it.
   public var clientHost: String
+  /// The partitions that it has.
   public var assignment: [TopicPartition]
   /// What the group wants the member to have, in a group of the consumer protocol (KIP-848).
   public var targetAssignment: [TopicPartition]?
@@ -24,18 +32,25 @@ public struct GroupMemberDescription: Sendable, Hashable {
   public var epoch: Int32?
 }
 
+/// A group and its members.
 public struct GroupDescription: Sendable, Hashable {
+  /// The group's id.
   public var groupId: String
   /// `Classic`, `Consumer` or `Share`.
   public var type: String
   /// `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Assigning`, `Reconciling`, `Dead`.
   public var state: String
+  /// `consumer` or `share`, or what other clients use classic groups for, as `connect`.
   public var protocolType: String
   /// What assigns partitions: `range`, `cooperative-sticky`, `uniform` …
   public var assignor: String
+  /// The broker that coordinates the group.
   public var coordinator: BrokerInfo
+  /// Its members.
   public var members: [GroupMemberDescription]
+  /// Counts changes of the members and of what they want; nil for a classic group.
   public var groupEpoch: Int32?
+  /// The group epoch that the assignment was made for; nil for a classic group.
   public var assignmentEpoch: Int32?
 }
 

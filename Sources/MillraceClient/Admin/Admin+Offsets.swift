@@ -39,11 +39,13 @@ public enum OffsetQuery: Sendable, Hashable {
   }
 }
 
+/// An offset that was asked for.
 public struct OffsetInfo: Sendable, Hashable {
   /// -1 when no record is what was asked for.
   public var offset: Int64
   /// The record's time; -1 when there is none, or the question was not about times.
   public var timestamp: Int64
+  /// The leader epoch of the record; nil when the broker does not say.
   public var leaderEpoch: Int32?
 }
 

@@ -17,15 +17,21 @@ public struct ShareGroupRecords: Sendable, Hashable {
   /// KIP-932 and KIP-1191 have these states. Records that a member holds at the moment count as available: that they are
   /// held is not persisted.
   public enum State: Sendable, Hashable {
+    /// To be delivered, or delivered at the moment.
     case available
+    /// Accepted.
     case acknowledged
     /// Given up, and its dead letter not written yet.
     case archiving
+    /// Rejected, or delivered as often as is allowed.
     case archived
+    /// A state that this client does not know, as its number.
     case other(Int8)
   }
 
+  /// Which records.
   public var offsets: ClosedRange<Int64>
+  /// What became of them so far.
   public var state: State
   /// How often they were delivered.
   public var deliveryCount: Int

@@ -4,6 +4,7 @@ import MillraceProtocol
 
 /// A topic to create.
 public struct NewTopic: Sendable, Hashable {
+  /// The topic's name: 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`.
   public var name: String
   /// Nil for the broker's default, `num.partitions`.
   public var partitions: Int32?
@@ -11,8 +12,10 @@ public struct NewTopic: Sendable, Hashable {
   public var replicationFactor: Int16?
   /// The brokers of each partition, when that is not left to the cluster; `partitions` and `replicationFactor` stay nil.
   public var assignments: [Int32: [Int32]]
+  /// Configs by Kafka's names, as in `["retention.ms": "86400000"]`; the others have the broker's defaults.
   public var configs: [String: String]
 
+  /// A topic of this name; see the properties for the rest.
   public init(
     _ name: String, partitions: Int32? = nil, replicationFactor: Int16? = nil, assignments: [Int32: [Int32]] = [:],
     configs: [String: String] = [:]
@@ -31,34 +34,51 @@ public struct CreatedTopic: Sendable, Hashable {
   public var topicId: Uuid
   /// Nil when the broker does not say.
   public var partitions: Int32?
+  /// Nil when the broker does not say.
   public var replicationFactor: Int16?
+  /// The topic's configs as they are in force, nil for secrets; empty when the broker does not say.
   public var configs: [String: String?]
 }
 
+/// A topic, in a list of them.
 public struct TopicListing: Sendable, Hashable {
-  public var name: String
-  public var topicId: Uuid
-  public var isInternal: Bool
-}
-
-public struct TopicDescription: Sendable, Hashable {
+  /// The topic's name.
   public var name: String
   /// Zero when the broker does not know topic ids.
   public var topicId: Uuid
+  /// Whether it is the cluster's own.
   public var isInternal: Bool
+}
+
+/// A topic with its partitions.
+public struct TopicDescription: Sendable, Hashable {
+  /// The topic's name.
+  public var name: String
+  /// Zero when the broker does not know topic ids.
+  public var topicId: Uuid
+  /// Whether it is the cluster's own.
+  public var isInternal: Bool
+  /// Its partitions.
   public var partitions: [PartitionDescription]
 }
 
+/// A partition and who has it. Replicas are ids of brokers.
 public struct PartitionDescription: Sendable, Hashable {
+  /// Counted from 0.
   public var index: Int32
   /// Nil while there is none.
   public var leader: Int32?
+  /// Counts the partition's leaders; -1 when the broker does not say.
   public var leaderEpoch: Int32
+  /// Who should have the partition.
   public var replicas: [Int32]
+  /// Who has all of it.
   public var inSyncReplicas: [Int32]
+  /// Who cannot be reached, or has a broken disk.
   public var offlineReplicas: [Int32]
   /// Replicas that may lead without losing data (KIP-966); nil when the broker does not say.
   public var eligibleLeaderReplicas: [Int32]?
+  /// Who was eligible when nobody is any more (KIP-966); nil when the broker does not say.
   public var lastKnownEligibleLeaderReplicas: [Int32]?
 }
 

@@ -3,8 +3,11 @@
 
 import MillraceProtocol
 
+/// A transactional id, in a list of them.
 public struct TransactionListing: Sendable, Hashable {
+  /// The producer's name.
   public var transactionalId: String
+  /// The number that stands for it in batches of records.
   public var producerId: Int64
   /// `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort`, `PrepareEpochFence`, `Dead`.
   public var state: String
@@ -12,10 +15,15 @@ public struct TransactionListing: Sendable, Hashable {
   public var coordinatorId: Int32
 }
 
+/// A transactional id and its transaction.
 public struct TransactionDescription: Sendable, Hashable {
+  /// The broker that coordinates it.
   public var coordinatorId: Int32
+  /// One of those of ``TransactionListing/state``.
   public var state: String
+  /// The number that stands for the producer in batches of records.
   public var producerId: Int64
+  /// Counts the producers that had the id: those with an earlier epoch are fenced.
   public var producerEpoch: Int16
   /// After how many milliseconds the coordinator aborts it (`transaction.timeout.ms`).
   public var timeoutMs: Int32
@@ -27,7 +35,9 @@ public struct TransactionDescription: Sendable, Hashable {
 
 /// A producer as a partition remembers it.
 public struct ActiveProducer: Sendable, Hashable {
+  /// The number that stands for the producer in batches of records.
   public var producerId: Int64
+  /// The epoch of its last record.
   public var producerEpoch: Int32
   /// The sequence number of its last record; -1 when it is not known.
   public var lastSequence: Int32
@@ -41,11 +51,16 @@ public struct ActiveProducer: Sendable, Hashable {
 
 /// Which transaction of a partition to abort.
 public struct TransactionToAbort: Sendable, Hashable {
+  /// Where it hangs.
   public var partition: TopicPartition
+  /// Whose it is: see ``ActiveProducer``.
   public var producerId: Int64
+  /// The producer's epoch.
   public var producerEpoch: Int16
+  /// The coordinator's epoch: a marker of an earlier one is refused.
   public var coordinatorEpoch: Int32
 
+  /// A transaction as ``Admin/describeProducers(_:)`` shows it.
   public init(partition: TopicPartition, producerId: Int64, producerEpoch: Int16, coordinatorEpoch: Int32) {
     self.partition = partition
     self.producerId = producerId

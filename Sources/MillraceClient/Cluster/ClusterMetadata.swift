@@ -4,13 +4,18 @@ import MillraceProtocol
 
 /// A broker of the cluster.
 public struct BrokerInfo: Hashable, Sendable {
+  /// The broker's number (`node.id`).
   public var id: Int32
+  /// Where clients reach it.
   public var host: String
+  /// Where clients reach it.
   public var port: Int32
+  /// Where it stands (`broker.rack`); nil when it does not say.
   public var rack: String?
   /// Whether the controller keeps it from leading partitions; only `describeCluster` can tell.
   public var isFenced: Bool
 
+  /// A broker of these properties.
   public init(id: Int32, host: String, port: Int32, rack: String? = nil, isFenced: Bool = false) {
     self.id = id
     self.host = host

@@ -23,10 +23,14 @@ import NIOCore
 /// })
 /// ```
 public struct TypedTopic<Key, Value>: Sendable {
+  /// The topic's name.
   public let name: String
+  /// How keys are written.
   public let key: RecordCoder<Key>
+  /// How values are written.
   public let value: RecordCoder<Value>
 
+  /// A topic of this name with these coders. Nothing is asked of a broker.
   public init(_ name: String, key: RecordCoder<Key>, value: RecordCoder<Value>) {
     self.name = name
     self.key = key
@@ -72,7 +76,9 @@ public struct TypedTopic<Key, Value>: Sendable {
 
 /// A record that was read, with its key and value decoded.
 public struct TypedRecord<Key, Value> {
+  /// The decoded key.
   public let key: Key
+  /// The decoded value.
   public let value: Value
   /// The record as it was read, with its offset, timestamp and headers.
   public let record: ConsumerRecord

@@ -7,8 +7,10 @@ public struct BrokerAddress: Hashable, Sendable {
 
   /// A host name or an IP address (IPv6 without brackets).
   public var host: String
+  /// From 1 to 65535; 0 where a free one is wanted.
   public var port: Int
 
+  /// The address of a host, with port 9092 if nothing is said.
   public init(host: String, port: Int = Self.defaultPort) {
     self.host = host
     self.port = port

@@ -36,12 +36,14 @@ public struct ClientConfiguration: Sendable {
   public var maxResponseBytes = 256 << 20
   /// The event loops that connections live on.
   public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+  /// What clients log to.
   public var logger = Logger(label: "millrace.client")
   /// The highest versions to use of some APIs, as if brokers knew no higher ones.
   package var versionLimits: [ApiKey: Int16] = [:]
   /// How connections are made; nil for TCP.
   package var connector: (any Connector)?
 
+  /// A configuration with these brokers to begin with.
   public init(bootstrapServers: [BrokerAddress]) {
     self.bootstrapServers = bootstrapServers
   }

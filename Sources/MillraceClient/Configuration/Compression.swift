@@ -2,7 +2,16 @@ import MillraceRecords
 
 /// How batches of records are compressed (`compression.type`).
 public enum Compression: String, Sendable, Hashable, CaseIterable {
-  case none, gzip, snappy, lz4, zstd
+  /// As the records are.
+  case none
+  /// gzip (RFC 1952).
+  case gzip
+  /// Snappy, in the framing of the Java client.
+  case snappy
+  /// LZ4, in its frame format.
+  case lz4
+  /// Zstandard; brokers from Kafka 2.1 on have it.
+  case zstd
 
   var codec: CompressionType {
     switch self {

@@ -1,13 +1,17 @@
 /// A partition of a topic.
 public struct TopicPartition: Hashable, Sendable {
+  /// The topic's name.
   public var topic: String
+  /// Counted from 0.
   public var partition: Int32
 
+  /// A partition of a topic.
   public init(topic: String, partition: Int32) {
     self.topic = topic
     self.partition = partition
   }
 
+  /// A partition of a topic.
   public init(_ topic: String, _ partition: Int32) {
     self.init(topic: topic, partition: partition)
   }
@@ -50,6 +54,7 @@ public struct OffsetAndMetadata: Hashable, Sendable {
   /// A remark of whoever committed it.
   public var metadata: String
 
+  /// An offset to commit: that of the next record to read.
   public init(offset: Int64, leaderEpoch: Int32? = nil, metadata: String = "") {
     self.offset = offset
     self.leaderEpoch = leaderEpoch
@@ -59,6 +64,8 @@ public struct OffsetAndMetadata: Hashable, Sendable {
 
 /// What a reader may see of transactions.
 public enum IsolationLevel: Int8, Sendable {
+  /// Every record, also of transactions that are open or were aborted.
   case readUncommitted = 0
+  /// Records of committed transactions and those without one, up to the first transaction that is open.
   case readCommitted = 1
 }

@@ -2,7 +2,10 @@
 
 /// Where to start when a partition has no position, or one that is not there any more (`auto.offset.reset`).
 public enum OffsetReset: String, Sendable, Hashable, CaseIterable {
-  case earliest, latest
+  /// At the first record that is there.
+  case earliest
+  /// At the end, with records that are written from now on.
+  case latest
   /// Nowhere: that is an error.
   case none
 }
@@ -44,8 +47,11 @@ public enum RebalanceEvent: Sendable, Hashable {
 
 /// Where reading of a partition starts.
 public enum StartPosition: Sendable, Hashable {
+  /// The first record that is there.
   case earliest
+  /// The end: records that are written from now on.
   case latest
+  /// The record with this offset, or the first one behind it.
   case offset(Int64)
   /// The first record with this time or a later one, in milliseconds since 1970; the end if there is none.
   case timestamp(Int64)
@@ -72,11 +78,14 @@ public enum StartPosition: Sendable, Hashable {
 /// | `kafka_consumer_rebalance_total` | counter | assignments by the group |
 /// | `kafka_consumer_assigned_partitions` | gauge | partitions that the group has given to this member |
 public struct ConsumerConfiguration: Sendable {
+  /// The cluster, and how to reach it.
   public var client: ClientConfiguration
   /// The group to share partitions and committed offsets with (`group.id`).
   public var groupId: String?
   /// A name of this member that stays over restarts, so that a restart is no rebalance (KIP-345, `group.instance.id`).
   public var groupInstanceId: String?
+  /// Where a partition without a committed offset begins, or whose offset is not there any more
+  /// (`auto.offset.reset`).
   public var autoOffsetReset = OffsetReset.latest
   /// How often what was processed is committed (`auto.commit.interval.ms`); nil to leave that to `commit()`.
   public var autoCommitInterval: Duration? = .seconds(5)
@@ -94,11 +103,14 @@ public struct ConsumerConfiguration: Sendable {
   /// After how long without a heartbeat a member counts as dead (`session.timeout.ms`). Of the classic protocol only:
   /// otherwise the coordinator decides on it and on the heartbeats.
   public var sessionTimeout: Duration = .seconds(45)
+  /// How often a member of a classic group shows that it is alive (`heartbeat.interval.ms`). Shorter than
+  /// ``sessionTimeout``.
   public var heartbeatInterval: Duration = .seconds(3)
   /// How long processing of a batch may take before the member gives up its partitions (`max.poll.interval.ms`).
   public var maxPollInterval: Duration = .seconds(300)
   /// How much a broker waits for, up to `fetchMaxWait` (`fetch.min.bytes`).
   public var fetchMinBytes = 1
+  /// How long a broker may wait for ``fetchMinBytes`` before it answers (`fetch.max.wait.ms`).
   public var fetchMaxWait: Duration = .milliseconds(500)
   /// How much a fetch returns, unless a single batch is larger (`fetch.max.bytes`).
   public var fetchMaxBytes = 50 << 20
@@ -106,6 +118,7 @@ public struct ConsumerConfiguration: Sendable {
   public var maxPartitionFetchBytes = 1 << 20
   /// How much is fetched ahead of what was processed, over all partitions.
   public var prefetchBytes = 64 << 20
+  /// Whether records of transactions are read before these are committed (`isolation.level`).
   public var isolation = IsolationLevel.readUncommitted
   /// Whether the checksums of batches are checked (`check.crcs`).
   public var checksCRCs = true
@@ -114,6 +127,7 @@ public struct ConsumerConfiguration: Sendable {
   /// Called between batches, and waited for.
   public var onRebalance: (@Sendable (RebalanceEvent) async -> Void)?
 
+  /// The defaults, for a cluster and a group. Without one, partitions are assigned by hand and nothing is committed.
   public init(_ client: ClientConfiguration, groupId: String? = nil) {
     self.client = client
     self.groupId = groupId

@@ -33,8 +33,11 @@ public struct RecordBatch: Sendable {
 
   /// Bytes of the batch as it was fetched.
   public var sizeInBytes: Int { origin.header.sizeInBytes }
+  /// The topic that it is from.
   public var topic: String { origin.topicPartition.topic }
+  /// The partition that it is from, counted from 0.
   public var partition: Int32 { origin.topicPartition.partition }
+  /// The partition that it is from.
   public var topicPartition: TopicPartition { origin.topicPartition }
   /// The offset after the last record that could be read when this was fetched.
   public var highWatermark: Int64 { origin.highWatermark }
@@ -95,6 +98,7 @@ extension RecordBatch: Sequence {
 public struct ConsumerRecord: Sendable {
   private let origin: RecordBatch.Origin
   private let section: ByteBuffer
+  /// The record's place in its partition.
   public let offset: Int64
   /// Milliseconds since 1970.
   public let timestamp: Int64
@@ -120,8 +124,11 @@ public struct ConsumerRecord: Sendable {
     headerCount = Int32(truncatingIfNeeded: record.headerCount)
   }
 
+  /// The topic that it is from.
   public var topic: String { origin.topicPartition.topic }
+  /// The partition that it is from, counted from 0.
   public var partition: Int32 { origin.topicPartition.partition }
+  /// The partition that it is from.
   public var topicPartition: TopicPartition { origin.topicPartition }
   /// The epoch of the leader that wrote the batch.
   public var leaderEpoch: Int32? {
@@ -139,6 +146,7 @@ public struct ConsumerRecord: Sendable {
   /// The size of the value; 0 for none.
   public var valueByteCount: Int { Int(max(valueCount, 0)) }
 
+  /// The headers in their order; names may repeat. They are read anew with every call.
   public var headers: [RecordHeader] {
     guard headerCount > 0 else { return [] }
     return section.withUnsafeReadableBytes { bytes in

@@ -24,10 +24,13 @@ public struct DeadLetter: Sendable, Hashable {
     case spring
   }
 
+  /// Whose headers it was read from.
   public var dialect: Dialect
   /// Where the record came from.
   public var topic: String?
+  /// The partition that the record came from.
   public var partition: Int32?
+  /// The record's offset there.
   public var offset: Int64?
   /// The record's timestamp there, in milliseconds since 1970.
   public var timestamp: Int64?
@@ -41,7 +44,9 @@ public struct DeadLetter: Sendable, Hashable {
   public var message: String?
   /// The type of the last error.
   public var exceptionClass: String?
+  /// What the last error said.
   public var exceptionMessage: String?
+  /// Where the last error happened.
   public var stackTrace: String?
   /// When it failed first, in milliseconds since 1970.
   public var firstFailureTimestamp: Int64?

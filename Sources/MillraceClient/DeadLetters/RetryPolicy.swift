@@ -18,12 +18,15 @@ public struct RetryPolicy: Sendable, Hashable {
     /// together. From 0 to 1.
     public var jitter: Double
 
+    /// No pauses.
     public static let none = Backoff(initial: .zero, maximum: .zero, multiplier: 1, jitter: 0)
 
+    /// Pauses of the same length.
     public static func constant(_ pause: Duration, jitter: Double = 0.2) -> Backoff {
       Backoff(initial: pause, maximum: pause, multiplier: 1, jitter: jitter)
     }
 
+    /// Pauses that grow: by default from 200 milliseconds, doubling, to 30 seconds.
     public static func exponential(
       from initial: Duration = .milliseconds(200), to maximum: Duration = .seconds(30), multiplier: Double = 2,
       jitter: Double = 0.2
@@ -53,6 +56,7 @@ public struct RetryPolicy: Sendable, Hashable {
 
   /// How often a record is tried in all, the first time included; in every retry topic once more so often.
   public var maxAttempts: Int
+  /// The pauses between attempts.
   public var backoff: Backoff
   /// How long a record waits in each retry topic for its next attempts; empty for no retry topics. While it waits in one,
   /// the records behind it in its own topic go on.
@@ -60,6 +64,8 @@ public struct RetryPolicy: Sendable, Hashable {
   /// Where records go that failed every time; nil for the topic's own name with `-dlt`.
   public var deadLetterTopic: String?
 
+  /// A policy: by default three attempts with growing pauses, no retry topics, and letters in the topic's name with
+  /// `-dlt`.
   public init(
     maxAttempts: Int = 3, backoff: Backoff = .exponential(), retryTopicDelays: [Duration] = [],
     deadLetterTopic: String? = nil
@@ -81,6 +87,7 @@ public struct RetryPolicy: Sendable, Hashable {
     return step * Double.random(in: (1 - jitter)...(1 + jitter), using: &generator)
   }
 
+  /// The pause before the next attempt after so many that failed; nil when there is none left.
   public func delay(afterFailures failures: Int) -> Duration? {
     var generator = SystemRandomNumberGenerator()
     return delay(afterFailures: failures, using: &generator)

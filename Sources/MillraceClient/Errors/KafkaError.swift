@@ -22,6 +22,13 @@ public struct KafkaError: Error, Sendable, Equatable {
   /// What happened, to what, and what to do about it.
   public let message: String
 
+  /// An error of this kind.
+  ///
+  /// - Parameters:
+  ///   - code: the kind of failure.
+  ///   - message: what happened, to what, and what to do about it.
+  ///   - brokerCode: what the broker answered, if it did.
+  ///   - isRetriable: whether the same call may succeed later; nil for what is usual of the kind.
   public init(_ code: Code, _ message: String, brokerCode: ErrorCode? = nil, isRetriable: Bool? = nil) {
     self.code = code
     self.message = message

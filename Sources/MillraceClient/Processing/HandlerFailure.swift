@@ -11,6 +11,7 @@
 /// }
 /// ```
 public struct HandlerFailure: Error, Sendable, Hashable {
+  /// What has to become of the record.
   public enum Verdict: Sendable, Hashable {
     /// The record may be tried again, if the policy has attempts left.
     case retry
@@ -20,6 +21,7 @@ public struct HandlerFailure: Error, Sendable, Hashable {
     case stop
   }
 
+  /// What has to become of the record.
   public var verdict: Verdict
   /// The kind of failure, for people to count and filter by. Goes into the dead letter.
   public var exceptionClass: String
@@ -28,6 +30,7 @@ public struct HandlerFailure: Error, Sendable, Hashable {
   /// Where it happened. Goes into the dead letter, cut after 16 KiB.
   public var stackTrace: String?
 
+  /// A failure of this verdict and kind; see the properties.
   public init(_ verdict: Verdict, exceptionClass: String, message: String, stackTrace: String? = nil) {
     self.verdict = verdict
     self.exceptionClass = exceptionClass

@@ -4,6 +4,7 @@ import NIOCore
 
 /// A record that a handler is given, and the how-manieth time that is.
 public struct RecordDelivery: Sendable {
+  /// The record as it was read: in a retry topic, with the headers of that.
   public let record: ConsumerRecord
   /// Counted from 1, attempts in retry topics included.
   public let attempt: Int
@@ -16,7 +17,9 @@ public struct RecordDelivery: Sendable {
     self.origin = origin ?? RecordOrigin(record)
   }
 
+  /// The record's key.
   public var key: ByteBuffer? { record.key }
+  /// The record's value.
   public var value: ByteBuffer? { record.value }
   /// The record's headers as they were at its origin.
   public var headers: [RecordHeader] {
@@ -26,8 +29,11 @@ public struct RecordDelivery: Sendable {
 
 /// Where a record was before it went to retry topics, and what became of it on the way.
 public struct RecordOrigin: Sendable, Hashable {
+  /// The topic that the record was first in.
   public var topic: String
+  /// The partition there, counted from 0.
   public var partition: Int32
+  /// The record's offset there.
   public var offset: Int64
   /// Milliseconds since 1970.
   public var timestamp: Int64
@@ -39,6 +45,7 @@ public struct RecordOrigin: Sendable, Hashable {
   /// Not to be tried before that time.
   package var due: Int64?
 
+  /// The partition that the record was first in.
   public var topicPartition: TopicPartition { TopicPartition(topic, partition) }
 
   package init(_ record: ConsumerRecord) {

@@ -26,8 +26,10 @@ import Synchronization
 public struct RecordWorker: Sendable {
   private static let defaultCommitInterval = Duration.seconds(1)
 
+  /// How it works.
   public let configuration: WorkerConfiguration
 
+  /// A worker. Nothing is connected before it runs.
   public init(_ configuration: WorkerConfiguration) {
     self.configuration = configuration
   }

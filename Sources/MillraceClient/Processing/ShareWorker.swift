@@ -14,6 +14,7 @@ public struct ShareWorkerConfiguration: Sendable {
   /// Told what becomes of records. Called from several tasks at once, and not waited for long: be quick.
   public var onEvent: (@Sendable (WorkerEvent) -> Void)?
 
+  /// The defaults, for a share group.
   public init(_ consumer: ShareConsumerConfiguration) {
     self.consumer = consumer
   }
@@ -40,8 +41,10 @@ public struct ShareWorkerConfiguration: Sendable {
 /// pauses and what then is for the broker to say: `share.delivery.count.limit`, `millrace.share.retry.backoff.ms` and
 /// `errors.deadletterqueue.topic.name` are configs of the group. While a handler runs, the lock of its record is renewed.
 public struct ShareWorker: Sendable {
+  /// How it works.
   public let configuration: ShareWorkerConfiguration
 
+  /// A worker. Nothing is connected before it runs.
   public init(_ configuration: ShareWorkerConfiguration) {
     self.configuration = configuration
   }

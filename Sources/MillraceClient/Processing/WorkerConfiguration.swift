@@ -6,6 +6,7 @@ public struct WorkerConfiguration: Sendable {
   public var consumer: ConsumerConfiguration
   /// For dead letters and retry topics.
   public var producer: ProducerConfiguration
+  /// How often a record is tried, after which pauses, and where it goes then.
   public var policy = RetryPolicy()
   /// How many handlers run at a time, each for another partition.
   public var concurrency = 1
@@ -18,6 +19,7 @@ public struct WorkerConfiguration: Sendable {
   /// Told what becomes of records. Called from several tasks at once, and not waited for long: be quick.
   public var onEvent: (@Sendable (WorkerEvent) -> Void)?
 
+  /// The defaults, for a group; letters are written to the same cluster unless `producer` says otherwise.
   public init(_ consumer: ConsumerConfiguration, producer: ProducerConfiguration? = nil) {
     self.consumer = consumer
     self.producer = producer ?? ProducerConfiguration(consumer.client)
@@ -35,11 +37,13 @@ public struct WorkerConfiguration: Sendable {
 
 /// What becomes of a record.
 public enum WorkerEvent: Sendable {
+  /// Its handler has returned.
   case done(RecordDelivery)
   /// An attempt failed. With a pause, it is tried again after that.
   case failed(RecordDelivery, HandlerFailure, retriedAfter: Duration?)
-  /// It was written to a retry topic, or to a dead-letter topic.
+  /// It was written to a retry topic.
   case postponed(RecordDelivery, to: String)
+  /// It was given up, and its letter is acknowledged.
   case deadLettered(RecordDelivery, HandlerFailure, to: String)
   /// It could not be written there; that is tried again, and until then its partition waits.
   case notWritten(RecordDelivery, to: String, KafkaError)
@@ -53,12 +57,18 @@ public enum WorkerEvent: Sendable {
 
 /// What a worker did in all.
 public struct WorkerSummary: Sendable, Hashable {
+  /// Records whose handlers have returned.
   public var done: Int
+  /// Handlers that have thrown.
   public var failedAttempts: Int
+  /// Records that were written to a retry topic.
   public var postponed: Int
+  /// Records that were written to a dead-letter topic.
   public var deadLettered: Int
+  /// Records of a share group that were rejected.
   public var rejected: Int
 
+  /// A summary of these counts.
   public init(
     done: Int = 0, failedAttempts: Int = 0, postponed: Int = 0, deadLettered: Int = 0, rejected: Int = 0
   ) {

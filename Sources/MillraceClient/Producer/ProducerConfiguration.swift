@@ -33,11 +33,14 @@ public enum Acks: Int16, Sendable, Hashable {
 /// With a tracer of swift-distributed-tracing bootstrapped, every record is sent in a span (`send orders`, or
 /// `create orders` if it is enqueued) whose context goes into its headers.
 public struct ProducerConfiguration: Sendable {
+  /// The cluster, and how to reach it.
   public var client: ClientConfiguration
+  /// When a record counts as written (`acks`).
   public var acks: Acks = .all
   /// Whether retries can neither duplicate nor reorder records (`enable.idempotence`). Works with `acks` `.all` only and
   /// is off with others.
   public var isIdempotent = true
+  /// How batches are compressed (`compression.type`).
   public var compression: Compression = .none
   /// How hard to compress, as in Kafka's `compression.<codec>.level`; nil for the codec's default.
   public var compressionLevel: Int?
@@ -63,6 +66,7 @@ public struct ProducerConfiguration: Sendable {
   /// letters, so that whoever processes them later goes on in the trace that they come from.
   package var keepsTraceContext = false
 
+  /// The defaults, for a cluster.
   public init(_ client: ClientConfiguration) {
     self.client = client
   }

@@ -4,11 +4,14 @@ import NIOCore
 
 /// Chooses dead letters by what is known of them. Everything that is set has to fit.
 public struct LetterFilter: Sendable, Hashable {
+  /// A header to look for.
   public struct Header: Sendable, Hashable {
+    /// The header's name.
     public var name: String
     /// Nil for any value.
     public var value: ByteBuffer?
 
+    /// A header of this name, with this value or any.
     public init(name: String, value: ByteBuffer? = nil) {
       self.name = name
       self.value = value
@@ -25,15 +28,23 @@ public struct LetterFilter: Sendable, Hashable {
   public var message: String?
   /// The record's timestamp, in milliseconds since 1970.
   public var timestamps: Range<Int64>?
-  /// Where the letter lies.
+  /// Where the letter lies; empty for all partitions.
   public var partitions: Set<Int32> = []
+  /// Where the letter lies in its partition.
   public var offsets: Range<Int64>?
-  /// Where the record came from, and who could not process it.
+  /// The topic that the record came from.
   public var sourceTopic: String?
+  /// The consumer group that could not process it.
   public var group: String?
 
+  /// A filter that every letter fits.
   public init() {}
 
+  /// Whether a record in a dead-letter topic is meant.
+  ///
+  /// - Parameters:
+  ///   - record: the record in the dead-letter topic.
+  ///   - letter: what its headers say; nil when they say nothing.
   public func matches(_ record: ConsumerRecord, _ letter: DeadLetter?) -> Bool {
     if !partitions.isEmpty, !partitions.contains(record.partition) { return false }
     if let offsets, !offsets.contains(record.offset) { return false }

@@ -18,8 +18,10 @@
 /// One redrive of a topic runs at a time, over all processes. Interrupted at any point and begun again it goes on where it
 /// was, and with transactions every letter arrives exactly once for those who read committed records.
 public struct Redrive: Sendable {
+  /// What is put back, and how.
   public let configuration: RedriveConfiguration
 
+  /// A redrive. Nothing is connected before it runs.
   public init(_ configuration: RedriveConfiguration) {
     self.configuration = configuration
   }

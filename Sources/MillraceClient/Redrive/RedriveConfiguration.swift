@@ -4,12 +4,15 @@ import MillraceProtocol
 
 /// Which dead letters to put back where, and how.
 public struct RedriveConfiguration: Sendable {
+  /// The cluster that the letters are in.
   public var client: ClientConfiguration
+  /// How they are written.
   public var producer: ProducerConfiguration
   /// The topic with the dead letters.
   public var topic: String
   /// Where to put them; nil for the topic that each came from.
   public var target: String?
+  /// Which letters are put back; by default all.
   public var filter = LetterFilter()
   /// Letters that were put back so often stay where they are (`__dlq.replays`); nil for no limit.
   public var maxReplays: Int? = 3
@@ -23,6 +26,7 @@ public struct RedriveConfiguration: Sendable {
   /// Told now and then how far it is.
   public var onProgress: (@Sendable (RedriveProgress) -> Void)?
 
+  /// The defaults, for a dead-letter topic.
   public init(_ client: ClientConfiguration, topic: String) {
     self.client = client
     producer = ProducerConfiguration(client)
@@ -31,6 +35,7 @@ public struct RedriveConfiguration: Sendable {
 
   /// The consumer group whose offsets are the progress of redriving a topic, and whose member has the lock.
   public static func group(of topic: String) -> String { groupPrefix + topic }
+  /// What the names of these groups begin with.
   public static let groupPrefix = "millrace.redrive."
 
   func check() throws(KafkaError) {
@@ -50,14 +55,18 @@ public struct RedriveConfiguration: Sendable {
 
 /// What became of how many letters.
 public struct RedriveSummary: Sendable, Hashable {
+  /// How many letters had which outcome.
   public var counts: [RedriveOutcome: Int] = [:]
   /// How many were written to which topic.
   public var targets: [String: Int] = [:]
 
+  /// A summary of nothing.
   public init() {}
 
+  /// How many letters there were.
   public var total: Int { counts.values.reduce(0, +) }
 
+  /// How many letters had an outcome.
   public subscript(outcome: RedriveOutcome) -> Int { counts[outcome] ?? 0 }
 
   mutating func add(_ outcome: RedriveOutcome, to target: String? = nil) {
@@ -73,13 +82,16 @@ public struct RedriveSummary: Sendable, Hashable {
 
 /// How far a redrive is.
 public struct RedriveProgress: Sendable, Hashable {
+  /// What became of the letters so far.
   public var summary = RedriveSummary()
-  /// Offsets passed, and how many there were to pass. A few of them may be no letters.
+  /// Offsets that it has passed. A few of them may be no letters.
   public var passed: Int64 = 0
+  /// How many offsets there were to pass when it began.
   public var total: Int64 = 0
   /// Set while another redrive has to go first: who that is.
   public var waitsFor: String?
 
+  /// A redrive that has not begun.
   public init() {}
 }
 

@@ -4,21 +4,28 @@ import MillraceProtocol
 
 /// How far the redrive of a topic is, and who runs it.
 public struct RedriveStatus: Sendable, Hashable {
+  /// A partition of the dead-letter topic.
   public struct Partition: Sendable, Hashable {
+    /// Which partition.
     public var topicPartition: TopicPartition
-    /// The first letter that is there, the next one to redrive, and the end.
+    /// The first letter that is there.
     public var start: Int64
+    /// The next letter to redrive.
     public var position: Int64
+    /// The offset after the last letter.
     public var end: Int64
   }
 
+  /// The dead-letter topic.
   public var topic: String
   /// Who runs it; empty when nobody does.
   public var members: [GroupMemberDescription]
+  /// By their indexes.
   public var partitions: [Partition]
 
-  /// Offsets that it has passed and that are ahead of it; a few of them may be no letters.
+  /// Offsets that it has passed; a few of them may be no letters.
   public var passed: Int64 { partitions.reduce(0) { $0 + ($1.position - $1.start) } }
+  /// Offsets that are ahead of it; a few of them may be no letters.
   public var left: Int64 { partitions.reduce(0) { $0 + ($1.end - $1.position) } }
 }
 
@@ -29,6 +36,7 @@ extension Admin {
       .map { String($0.dropFirst(RedriveConfiguration.groupPrefix.count)) }
   }
 
+  /// How far the redrive of a dead-letter topic is, whoever runs it.
   public func redriveStatus(of topic: String) async throws(KafkaError) -> RedriveStatus {
     let group = RedriveConfiguration.group(of: topic)
     var members: [GroupMemberDescription] = []

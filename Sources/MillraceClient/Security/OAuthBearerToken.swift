@@ -11,6 +11,7 @@ public struct OAuthBearerToken: Sendable {
   /// What brokers are told beside the token (KIP-342). Names are letters, and not `auth`.
   public var extensions: [String: String]
 
+  /// A token as it was issued.
   public init(_ value: String, extensions: [String: String] = [:]) {
     self.value = value
     self.extensions = extensions

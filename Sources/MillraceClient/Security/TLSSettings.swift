@@ -43,6 +43,7 @@ public struct TLSSettings: Sendable {
     /// What the key is encrypted with (`ssl.key.password`).
     public var password: String?
 
+    /// A certificate and its key; `password` if the key is encrypted.
     public init(certificates: PEM, privateKey: PEM, password: String? = nil) {
       self.certificates = certificates
       self.privateKey = privateKey
@@ -54,10 +55,12 @@ public struct TLSSettings: Sendable {
   public var trustRoots: [PEM]
   /// The client's own certificate; nil when brokers ask for none.
   public var identity: Identity?
+  /// What is asked of the broker's certificate.
   public var verification: Verification
   /// The name that is asked for (SNI) and looked for in the certificate of every broker, instead of its host.
   public var serverName: String?
 
+  /// Settings; by default the system's authorities, and no certificate of the client's own.
   public init(
     trustRoots: [PEM] = [], identity: Identity? = nil, verification: Verification = .full, serverName: String? = nil
   ) {

@@ -28,10 +28,13 @@ public enum AcquireMode: String, Sendable, Hashable, CaseIterable {
 /// | `kafka_share_consumer_acknowledgements_send_total` | counter | acknowledgements that were answered |
 /// | `kafka_share_consumer_acknowledgements_error_total` | counter | those of them that the broker did not take |
 public struct ShareConsumerConfiguration: Sendable {
+  /// The cluster, and how to reach it.
   public var client: ClientConfiguration
   /// The share group whose members divide the records of topics among each other (`group.id`).
   public var groupId: String
+  /// When a record counts as processed (`share.acknowledgement.mode`).
   public var acknowledgementMode = AcknowledgementMode.implicit
+  /// How many records a fetch brings (`share.acquire.mode`).
   public var acquireMode = AcquireMode.batchOptimized
   /// How many records a fetch brings at about, and how many the application may have unacknowledged before no more are
   /// fetched (`max.poll.records`).
@@ -44,6 +47,7 @@ public struct ShareConsumerConfiguration: Sendable {
   public var acknowledgementInterval: Duration = .seconds(1)
   /// How much a broker waits for, up to `fetchMaxWait` (`fetch.min.bytes`).
   public var fetchMinBytes = 1
+  /// How long a broker may wait for ``fetchMinBytes`` before it answers (`fetch.max.wait.ms`).
   public var fetchMaxWait: Duration = .milliseconds(500)
   /// How much a fetch returns, unless a single batch is larger (`fetch.max.bytes`).
   public var fetchMaxBytes = 50 << 20
@@ -57,6 +61,7 @@ public struct ShareConsumerConfiguration: Sendable {
   /// Called with what brokers answered to acknowledgements. Be quick.
   public var onAcknowledged: (@Sendable (AcknowledgementReport) -> Void)?
 
+  /// The defaults, for a cluster and a share group.
   public init(_ client: ClientConfiguration, groupId: String) {
     self.client = client
     self.groupId = groupId
