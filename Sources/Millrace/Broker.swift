@@ -143,14 +143,29 @@ public final class Broker: Service {
     }
   }
 
-  /// Starts the broker and stops it at the graceful shutdown of the service group, or when the task is cancelled.
+  /// Starts the broker, unless that was done before, and stops it at the graceful shutdown of the service group, or when
+  /// the task is cancelled.
+  ///
+  /// Start it before the group if clients are made before the group runs:
+  ///
+  /// ```swift
+  /// try await broker.start()
+  /// let producer = try await Producer(ProducerConfiguration(broker.clientConfiguration))
+  /// try await ServiceGroup(services: [broker, producer], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  /// ```
   ///
   /// - Throws: ``BrokerError`` when it does not start.
   public func run() async throws {
-    try await start()
+    if !isRunning { try await start() }
     // Being cancelled is the other way to end.
     try? await gracefulShutdown()
     await stop()
+  }
+
+  private var isRunning: Bool {
+    state.withLock { state in
+      if case .running = state.phase { true } else { false }
+    }
   }
 
   private func end(because why: String, _ connecting: [EventLoopPromise<BrokerNode>]) {

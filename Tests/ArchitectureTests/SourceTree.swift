@@ -36,7 +36,9 @@ enum SourceTree {
     guard let paths = FileManager.default.enumerator(atPath: start.path) else {
       throw CocoaError(.fileNoSuchFile, userInfo: [NSFilePathErrorKey: start.path])
     }
-    return try paths.compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }.sorted().map { path in
+    // Who builds an example where it lies has its dependencies there.
+    let sources = paths.compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") && !$0.contains("/.build/") }
+    return try sources.sorted().map { path in
       var text = try String(contentsOf: start.appending(path: path), encoding: .utf8)[...]
       // What is generated is the generator's affair, but for its imports; there is a lot of it.
       if path.contains("/Generated/") { text = text.prefix(2000) }

@@ -117,6 +117,21 @@ import Testing
     await #expect(throws: KafkaError.self) { try await Admin(broker.clientConfiguration) }
   }
 
+  @Test func `a service group takes over a broker that was started before, for clients to be made`() async throws {
+    let broker = Broker(quiet())
+    try await broker.start()
+    try await write(["1"], broker.clientConfiguration)
+    try await testGracefulShutdown { trigger in
+      let service = Task { try await broker.run() }
+      try await write(["2"], broker.clientConfiguration)
+      trigger.triggerGracefulShutdown()
+      try await service.value
+    }
+    await #expect(throws: KafkaError.self) { try await Admin(broker.clientConfiguration) }
+    // Once is enough.
+    await #expect(throws: BrokerError.self) { try await broker.run() }
+  }
+
   @Test func `a broker stops when its task is cancelled`() async throws {
     let broker = Broker(quiet())
     let service = Task { try await broker.run() }
