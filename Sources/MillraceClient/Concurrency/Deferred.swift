@@ -77,10 +77,13 @@ final class Deferred<Value: Sendable>: Sendable {
 
 extension Deferred<Void> {
   /// Waits until it is fulfilled; after `limit` that is done for whoever waits.
-  func value(within limit: TimeAmount, on eventLoopGroup: any EventLoopGroup) async throws(KafkaError) {
+  func value(
+    within limit: TimeAmount, orGracefulShutdown endsOnGracefulShutdown: Bool = false,
+    on eventLoopGroup: any EventLoopGroup
+  ) async throws(KafkaError) {
     let impatience = eventLoopGroup.any().scheduleTask(in: limit) { self.fulfil(.success(())) }
     defer { impatience.cancel() }
-    try await value()
+    try await value(orGracefulShutdown: endsOnGracefulShutdown)
   }
 }
 

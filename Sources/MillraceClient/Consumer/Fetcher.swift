@@ -179,14 +179,16 @@ final class Fetcher: Sendable {
   }
 
   /// A further batch beside those that the application has, which stay in its hands; nil when none comes before the
-  /// deadline, or something else has to come first, which the next call tells.
+  /// deadline, or something else has to come first, which the next call tells; such as the graceful shutdown of the
+  /// service that asks.
   func more(until deadline: ContinuousClock.Instant) async throws(KafkaError) -> RecordBatch? {
-    while true {
+    while !Task.isShuttingDownGracefully {
       switch state.withLock({ furtherStep(&$0, mayWait: deadline > .now) }) {
       case .end, .fail: return nil
       case .wait(let waiter):
         defer { state.withLock { state in state.waiters.removeAll { $0 === waiter } } }
-        try await waiter.value(within: TimeAmount(deadline - .now), on: configuration.client.eventLoopGroup)
+        try await waiter.value(
+          within: TimeAmount(deadline - .now), orGracefulShutdown: true, on: configuration.client.eventLoopGroup)
       case .decode(let chunk):
         do throws(KafkaError) {
           if let batch = try decode(chunk, keepsBusy: true) { return batch }
@@ -196,6 +198,7 @@ final class Fetcher: Sendable {
         }
       }
     }
+    return nil
   }
 
   private func furtherStep(_ state: inout State, mayWait: Bool) -> Step {

@@ -126,6 +126,29 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, 10])
+  func `a loop over batches that come together ends with its service, and has what came`(_ count: Int) async throws {
+    try await TestCluster.run { cluster in
+      try await cluster.create("t")
+      if count > 0 { try await cluster.fill("t", count, batches: 2) }
+      var configuration = consumer(cluster)
+      configuration.autoCommitInterval = nil
+      let consumer = try await Consumer(configuration)
+      let tally = Tally()
+      let reading = ClosureService {
+        try await consumer.subscribe(to: ["t"])
+        // Waits for more until the shutdown.
+        while case let batches = try await consumer.nextBatches(upTo: 1000, linger: .seconds(3600)), !batches.isEmpty {
+          for record in batches.joined() { tally.note(record.text) }
+          try await consumer.commit()
+        }
+      }
+      try await run([consumer, reading]) { consumer.position(of: TopicPartition("t", 0)) == Int64(count) }
+      #expect(tally.count == count && tally.repeated.isEmpty)
+      #expect(try await committed(cluster) == Int64(count))
+    }
+  }
+
   // MARK: One by one
 
   @Test func `a consumer waits for the application to come back from its batch`() async throws {
