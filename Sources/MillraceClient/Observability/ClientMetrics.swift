@@ -27,8 +27,8 @@ struct ClientMetrics: Sendable {
     Counter(label: label(name), dimensions: dimensions(topic), factory: factory)
   }
 
-  func timer(_ name: String) -> Timer {
-    Timer(label: label(name), dimensions: dimensions(), factory: factory)
+  func timer(_ name: String, topic: String? = nil) -> Timer {
+    Timer(label: label(name), dimensions: dimensions(topic), factory: factory)
   }
 
   /// Of sizes, of which the distribution is of interest.

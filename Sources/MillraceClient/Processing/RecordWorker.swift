@@ -44,7 +44,9 @@ public struct RecordWorker: Sendable {
   public func run(_ topics: [String], _ handler: @escaping RecordHandler) async throws -> WorkerSummary {
     try configuration.check()
     let topics = WorkerTopics(topics, configuration.policy)
-    let counter = WorkerCounter(configuration.onEvent)
+    let metrics = WorkerMetrics.ofRecordWorker(configuration.consumer.client)
+    let counter = WorkerCounter(metrics, configuration.onEvent)
+    let handler = metrics?.timing(handler) ?? handler
     let writer = try await LetterWriter(configuration.producer, createsTopics: configuration.createsTopics)
     let ending = WorkerEnding()
     do {

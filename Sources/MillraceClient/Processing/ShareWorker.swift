@@ -4,6 +4,16 @@
 import Synchronization
 
 /// How a ``ShareWorker`` takes and handles records.
+///
+/// With a metrics system of swift-metrics bootstrapped before it runs, a share worker counts and measures what it does,
+/// beside what ``ShareConsumerConfiguration`` lists. Each metric has the dimensions `client_id` and `topic`.
+///
+/// | metric | kind | |
+/// |---|---|---|
+/// | `kafka_share_worker_records_processed_total` | counter | records that were accepted |
+/// | `kafka_share_worker_attempts_failed_total` | counter | handlers that threw; the record was released or rejected |
+/// | `kafka_share_worker_records_rejected_total` | counter | records that were rejected |
+/// | `kafka_share_worker_handler_time` | timer | how long a handler ran, whatever came of it |
 public struct ShareWorkerConfiguration: Sendable {
   /// Whatever it says, acknowledgements are explicit, locks are renewed, and no more records come than are handled soon.
   public var consumer: ShareConsumerConfiguration
@@ -57,7 +67,9 @@ public struct ShareWorker: Sendable {
   @discardableResult
   public func run(_ topics: [String], _ handler: @escaping RecordHandler) async throws -> WorkerSummary {
     try configuration.check()
-    let counter = WorkerCounter(configuration.onEvent)
+    let metrics = WorkerMetrics.ofShareWorker(configuration.consumer.client)
+    let counter = WorkerCounter(metrics, configuration.onEvent)
+    let handler = metrics?.timing(handler) ?? handler
     let ending = WorkerEnding()
     let consumer = try await consumer { counter.count($0) }
     let handlings = ShareHandlings(

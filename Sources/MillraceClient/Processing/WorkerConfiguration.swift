@@ -1,6 +1,20 @@
 // What a record worker can be told, and what it tells.
 
 /// How a ``RecordWorker`` reads, tries and gives up.
+///
+/// With a metrics system of swift-metrics bootstrapped before it runs, a worker counts and measures what it does, beside
+/// what ``ConsumerConfiguration`` lists. Each metric has the dimensions `client_id` and `topic`, which is where the record
+/// was first, if it came through a retry topic.
+///
+/// | metric | kind | |
+/// |---|---|---|
+/// | `kafka_worker_records_processed_total` | counter | records whose handler returned |
+/// | `kafka_worker_attempts_failed_total` | counter | handlers that threw |
+/// | `kafka_worker_retries_total` | counter | failed attempts after which the record is tried again after a pause |
+/// | `kafka_worker_records_postponed_total` | counter | records that were written to a retry topic |
+/// | `kafka_worker_dead_letters_total` | counter | records that were written to a dead-letter topic |
+/// | `kafka_worker_write_errors_total` | counter | attempts to write there that failed; the partition waits |
+/// | `kafka_worker_handler_time` | timer | how long a handler ran, whatever came of it |
 public struct WorkerConfiguration: Sendable {
   /// Needs a group. What is done is committed every ``ConsumerConfiguration/autoCommitInterval``, by the worker itself.
   public var consumer: ConsumerConfiguration

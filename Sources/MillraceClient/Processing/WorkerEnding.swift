@@ -38,12 +38,14 @@ final class WorkerEnding: Sendable {
   }
 }
 
-/// Counts what is told, and tells it on.
+/// Counts what is told, also for who reads metrics, and tells it on.
 final class WorkerCounter: Sendable {
   private let total = Mutex(WorkerSummary())
+  private let metrics: WorkerMetrics?
   private let next: (@Sendable (WorkerEvent) -> Void)?
 
-  init(_ next: (@Sendable (WorkerEvent) -> Void)?) {
+  init(_ metrics: WorkerMetrics?, _ next: (@Sendable (WorkerEvent) -> Void)?) {
+    self.metrics = metrics
     self.next = next
   }
 
@@ -51,6 +53,7 @@ final class WorkerCounter: Sendable {
 
   func count(_ event: WorkerEvent) {
     total.withLock { $0.count(event) }
+    metrics?.count(event)
     next?(event)
   }
 }

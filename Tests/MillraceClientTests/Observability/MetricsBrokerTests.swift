@@ -145,6 +145,87 @@ import Testing
     }
   }
 
+  // MARK: Workers
+
+  private struct Failed: Error {}
+
+  /// Runs a worker until so much was done, and stops it.
+  private func work(
+    _ metrics: TestMetrics, until expected: WorkerSummary,
+    _ run: @escaping @Sendable (_ tell: @escaping @Sendable (WorkerEvent) -> Void) async throws -> WorkerSummary
+  ) async throws {
+    let told = WorkerCounter(nil, nil)
+    let worker = withMetricsFactory(metrics) {
+      Task { @Sendable in try await run { told.count($0) } }
+    }
+    let wasDone = try await eventually(within: .seconds(240)) { told.summary == expected }
+    worker.cancel()
+    #expect(try await worker.value == expected)
+    #expect(wasDone)
+  }
+
+  @Test func `a record worker counts what becomes of records, and takes the time of its handler`() async throws {
+    try await TestCluster.run { cluster in
+      try await cluster.create("t")
+      try await cluster.fill("t", 3)
+      var consumer = ConsumerConfiguration(configuration(cluster), groupId: "g")
+      consumer.autoOffsetReset = .earliest
+      var configuration = WorkerConfiguration(consumer)
+      configuration.policy = RetryPolicy(
+        maxAttempts: 2, backoff: .constant(.milliseconds(1)), retryTopicDelays: [.milliseconds(1)])
+      let metrics = TestMetrics()
+      let expected = WorkerSummary(done: 2, failedAttempts: 3, postponed: 1, deadLettered: 1)
+      try await work(metrics, until: expected) { [configuration] tell in
+        var configuration = configuration
+        configuration.onEvent = tell
+        return try await RecordWorker(configuration).run(["t"]) { delivery in
+          // The second one fails until it comes from the retry topic, the third is no good.
+          if delivery.record.text == "1", delivery.attempt < 3 { throw Failed() }
+          if delivery.record.text == "2" { throw HandlerFailure(.reject, exceptionClass: "NoGood", message: "no good") }
+        }
+      }
+      let counts = [
+        "records_processed_total": 2, "attempts_failed_total": 3, "retries_total": 1, "records_postponed_total": 1,
+        "dead_letters_total": 1, "write_errors_total": 0,
+      ]
+      for (name, count) in counts {
+        let counter = try metrics.expectCounter("kafka_worker_\(name)", [client, topic])
+        #expect(counter.totalValue == Int64(count), "\(name)")
+      }
+      let times = try metrics.expectTimer("kafka_worker_handler_time", [client, topic]).values
+      #expect(times.count == 5 && times.allSatisfy { $0 > 0 })
+    }
+  }
+
+  @Test func `a share worker counts what becomes of records, and takes the time of its handler`() async throws {
+    try await TestCluster.run { cluster in
+      try await cluster.create("t")
+      try await cluster.fill("t", 3)
+      let admin = try await Admin(cluster.client)
+      let results = try await admin.alterConfigs([.group("s"): [.set("share.auto.offset.reset", "earliest")]])
+      try #require(results[.group("s")]).get()
+      await admin.close()
+      let configuration = ShareWorkerConfiguration(
+        ShareConsumerConfiguration(configuration(cluster), groupId: "s"))
+      let metrics = TestMetrics()
+      let expected = WorkerSummary(done: 2, failedAttempts: 2, rejected: 1)
+      try await work(metrics, until: expected) { tell in
+        var configuration = configuration
+        configuration.onEvent = tell
+        return try await ShareWorker(configuration).run(["t"]) { delivery in
+          if delivery.record.text == "1", delivery.attempt == 1 { throw Failed() }
+          if delivery.record.text == "2" { throw HandlerFailure(.reject, exceptionClass: "NoGood", message: "no good") }
+        }
+      }
+      for (name, count) in ["records_processed_total": 2, "attempts_failed_total": 2, "records_rejected_total": 1] {
+        let counter = try metrics.expectCounter("kafka_share_worker_\(name)", [client, topic])
+        #expect(counter.totalValue == Int64(count), "\(name)")
+      }
+      let times = try metrics.expectTimer("kafka_share_worker_handler_time", [client, topic]).values
+      #expect(times.count == 4 && times.allSatisfy { $0 > 0 })
+    }
+  }
+
   @Test func `without a metrics system there are no metrics`() async throws {
     try await TestCluster.run { cluster in
       let (producer, consumer) = try await withMetricsFactory(NOOPMetricsHandler.instance) {
@@ -155,6 +236,10 @@ import Testing
       }
       #expect(producer.sender.metrics == nil && producer.sender.tracing == nil)
       #expect(consumer.fetcher.metrics == nil && consumer.tracing == nil)
+      withMetricsFactory(NOOPMetricsHandler.instance) {
+        #expect(WorkerMetrics.ofRecordWorker(cluster.client) == nil)
+        #expect(WorkerMetrics.ofShareWorker(cluster.client) == nil)
+      }
       await producer.close()
       await consumer.close()
     }
