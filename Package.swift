@@ -198,7 +198,9 @@ let package = Package(
     // The code that the articles and the README show, run as it stands there.
     .testTarget(
       name: "DocumentationTests",
-      dependencies: ["Millrace", "MillraceClient", "MillraceJSON", "MillraceTesting", logging, serviceLifecycle],
+      dependencies: [
+        "Millrace", "MillraceClient", "MillraceJSON", "MillraceTesting", nioCore, logging, serviceLifecycle,
+      ],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
   ],

@@ -17,15 +17,19 @@ extension RecordCoder where Value: Codable & Sendable {
   /// import MillraceClient
   /// import MillraceJSON
   ///
-  /// struct Order: Codable, Sendable { var id: String, total: Double }
+  /// struct Order: Codable, Sendable {
+  ///   var id: String
+  ///   var total: Double
+  /// }
   /// let orders = TypedTopic("orders", key: .string, value: .json(Order.self))
-  /// try await producer.send(orders, key: order.id, value: order)
+  /// try await producer.send(orders, key: "o-1", value: Order(id: "o-1", total: 12.5))
   /// ```
   ///
   /// Keys of objects are written in a fixed order, so that equal values are equal bytes: as a record's key they choose
   /// the same partition.
   ///
   /// - Parameters:
+  ///   - type: the type of the values.
   ///   - encoder: called for each value to make an encoder, to say how dates and keys are written.
   ///   - decoder: called for each value to make a decoder.
   public static func json(

@@ -32,11 +32,15 @@ public struct EphemeralBroker: Sendable {
 /// Runs `body` with a broker of its own, and stops it afterwards.
 ///
 /// ```swift
-/// @Test func `an order is billed`() async throws {
-///   try await withBroker { broker in
-///     try await broker.createTopic("orders")
-///     …
-///     let invoices = try await broker.records(in: "invoices", count: 1)
+/// @Test func `the time of a record is known`() async throws {
+///   let clock = ManualClock(nowMs: 1_800_000_000_000)
+///   try await withBroker(clock: clock) { broker in
+///     try await broker.createTopic("orders", configs: ["message.timestamp.type": "LogAppendTime"])
+///     try await broker.send([ProducerRecord(topic: "orders", value: "12.50")])
+///     clock.advance(by: .seconds(60))
+///     try await broker.send([ProducerRecord(topic: "orders", value: "12.50")])
+///     let records = try await broker.records(in: "orders", count: 2)
+///     #expect(records.map(\.timestamp) == [1_800_000_000_000, 1_800_000_060_000])
 ///   }
 /// }
 /// ```

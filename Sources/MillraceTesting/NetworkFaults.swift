@@ -11,7 +11,8 @@ import Synchronization
 /// What happens to requests instead of being answered.
 ///
 /// ```swift
-/// broker.network.inject(.lostAnswer, into: .produce)          // written, but the producer does not learn it
+/// // Written, but the producer does not learn it.
+/// broker.network.inject(.lostAnswer, into: .produce)
 /// broker.network.inject(.refusal(.notLeaderOrFollower), into: .fetch, times: 3)
 /// broker.network.inject(.delay(.milliseconds(200)), times: .max)
 /// ```

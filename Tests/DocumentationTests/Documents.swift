@@ -1,4 +1,4 @@
-// The articles and the README, and the files that their code is from, as text.
+// The articles, the README and the documentation of types, and the files that their code is from, as text.
 import Foundation
 
 /// A fenced block of a document.
@@ -41,12 +41,27 @@ struct Document: Sendable, CustomStringConvertible {
     self.blocks = blocks
   }
 
-  /// The README, and what is in the catalogues.
+  /// The README, what is in the catalogues, and the files of the libraries that show code.
   static func all() throws -> [Document] {
-    let paths = ["README.md"] + (try Self.paths(under: "Sources") { $0.contains(".docc/") && $0.hasSuffix(".md") })
-    return try paths.map {
-      Document(path: $0, text: try String(contentsOf: root.appending(path: $0), encoding: .utf8))
+    let articles = ["README.md"] + (try Self.paths(under: "Sources") { $0.contains(".docc/") && $0.hasSuffix(".md") })
+    let sources = try ["Millrace", "MillraceClient", "MillraceJSON", "MillraceTesting"].flatMap { library in
+      try Self.paths(under: "Sources/\(library)") { $0.hasSuffix(".swift") }
     }
+    return try articles.map { Document(path: $0, text: try text(of: $0)) }
+      + sources.map { Document(path: $0, text: comments(in: try text(of: $0))) }.filter { !$0.blocks.isEmpty }
+  }
+
+  private static func text(of path: String) throws -> String {
+    try String(contentsOf: root.appending(path: path), encoding: .utf8)
+  }
+
+  /// What stands behind `///`; other lines are empty.
+  private static func comments(in source: String) -> String {
+    source.components(separatedBy: "\n").map { line in
+      let line = line.trimmingCharacters(in: .whitespaces)
+      return line.hasPrefix("///") ? String(line.dropFirst(3)) : ""
+    }
+    .joined(separator: "\n")
   }
 
   static func paths(under folder: String, where isWanted: (String) -> Bool) throws -> [String] {

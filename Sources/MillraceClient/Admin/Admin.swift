@@ -8,7 +8,7 @@ import Synchronization
 /// ```swift
 /// let admin = try await Admin(ClientConfiguration(bootstrapServers: "localhost:9092"))
 /// let results = try await admin.createTopics([NewTopic("orders", partitions: 3)])
-/// try results["orders"]?.get()
+/// _ = try results["orders"]?.get()
 /// await admin.close()
 /// ```
 ///

@@ -14,13 +14,12 @@ import NIOCore
 ///
 /// // To read:
 /// for try await record in consumer.records {
-///   let order = try orders.decode(record).value
+///   try await bill(try orders.decode(record).value)
 /// }
 ///
 /// // To process. What is no order goes to the dead letters without being tried again.
-/// try await RecordWorker(configuration).run([orders.name], orders.handler { order, _ in
-///   try await bill(order.value)
-/// })
+/// try await RecordWorker(configuration).run(
+///   [orders.name], orders.handler { order, _ in try await bill(order.value) })
 /// ```
 public struct TypedTopic<Key, Value>: Sendable {
   /// The topic's name.

@@ -16,7 +16,7 @@ import Synchronization
 /// let consumer = try await ShareConsumer(ShareConsumerConfiguration(client, groupId: "mailers"))
 /// try await consumer.subscribe(to: ["mails"])
 /// for try await record in consumer.records {
-///   if await !send(record.value) { try consumer.acknowledge(record, .release) }
+///   if await !isSent(record.value) { try consumer.acknowledge(record, .release) }
 /// }
 /// await consumer.close()
 /// ```
