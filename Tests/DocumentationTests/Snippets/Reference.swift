@@ -292,6 +292,12 @@ private enum Brokers {
     await broker.stop()
   }
 
+  static func service(_ broker: Broker, _ logger: Logger) async throws {
+    try await broker.start()
+    let producer = try await Producer(ProducerConfiguration(broker.clientConfiguration))
+    try await ServiceGroup(services: [broker, producer], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  }
+
   static func clock() async throws {
     let clock = ManualClock()
     try await withBroker(clock: clock) { broker in
