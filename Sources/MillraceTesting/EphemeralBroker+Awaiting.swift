@@ -11,7 +11,7 @@ public struct WaitFailure: Error, Sendable, CustomStringConvertible {
 
 extension EphemeralBroker {
   /// How long a wait lasts unless it says otherwise. Long: it is over as soon as what it waits for is there.
-  public static let patience = Duration.seconds(30)
+  public static let patience = Duration.seconds(60)
 
   /// Makes a topic, and returns when it is there.
   ///
