@@ -69,7 +69,9 @@ struct Document: Sendable, CustomStringConvertible {
     guard let paths = FileManager.default.enumerator(atPath: start.path) else {
       throw CocoaError(.fileNoSuchFile, userInfo: [NSFilePathErrorKey: start.path])
     }
-    return paths.compactMap { $0 as? String }.map { "\(folder)/\($0)" }.filter(isWanted).sorted()
+    // Who builds an example where it lies has its dependencies there.
+    return paths.compactMap { $0 as? String }.map { "\(folder)/\($0)" }
+      .filter { !$0.contains("/.build/") && isWanted($0) }.sorted()
   }
 }
 
