@@ -40,7 +40,7 @@ class Broker:
     def bootstrap(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self, timeout=30):
+    def start(self, timeout=120):
         arguments = [
             binary(), "serve",
             "--listeners", f"PLAINTEXT://127.0.0.1:{self.port}",
@@ -71,7 +71,7 @@ class Broker:
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(60)
 
     def stop(self):
         """Stops the broker gracefully and says how it ended."""

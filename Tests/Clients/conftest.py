@@ -26,7 +26,10 @@ def seed():
 @pytest.fixture(scope="module")
 def shared_broker(tmp_path_factory):
     """A broker for tests that do not restart it; every test uses topics of its own."""
-    broker = Broker(tmp_path_factory.mktemp("broker"), **{"group.initial.rebalance.delay.ms": 100}).start()
+    # Some tests write records with timestamps of years ago, which are to stay.
+    broker = Broker(
+        tmp_path_factory.mktemp("broker"),
+        **{"group.initial.rebalance.delay.ms": 100, "log.retention.ms": -1}).start()
     yield broker
     assert broker.is_alive, "the broker died:\n" + "\n".join(broker.output[-50:])
     broker.stop()
@@ -59,10 +62,11 @@ def topic(request):
 def open_transaction(shared_broker, topic):
     """A producer with a record in each of two partitions and the transaction still open; its id is the topic's name."""
     shared_broker.cli("topics", "create", topic, "--partitions", 2, "--bootstrap-server", shared_broker.bootstrap)
-    producer = Producer({"bootstrap.servers": shared_broker.bootstrap, "transactional.id": topic})
-    producer.init_transactions(30)
+    producer = Producer({
+        "bootstrap.servers": shared_broker.bootstrap, "transactional.id": topic, "transaction.timeout.ms": 600_000})
+    producer.init_transactions(60)
     producer.begin_transaction()
     for partition in range(2):
         producer.produce(topic, "open", partition=partition)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     return producer

@@ -34,11 +34,12 @@ def tell(event, partitions):
 def settings():
     common = {
         "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
-        "enable.auto.commit": False, "topic.metadata.refresh.interval.ms": 1000}
+        "enable.auto.commit": False, "topic.metadata.refresh.interval.ms": 1000,
+        "reconnect.backoff.max.ms": 200}
     if protocol == "consumer":
         return common | {"group.protocol": "consumer"}
     return common | {
-        "group.protocol": "classic", "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+        "group.protocol": "classic", "session.timeout.ms": 20_000, "heartbeat.interval.ms": 500,
         "partition.assignment.strategy": "cooperative-sticky"}
 
 

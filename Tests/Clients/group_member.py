@@ -1,5 +1,6 @@
 """One member of a consumer group, in a process of its own so that it can be killed.
 
+Usage: group_member.py BOOTSTRAP GROUP TOPIC SESSION, the last in milliseconds.
 Prints a line "partition offset id" for every record, and commits what it printed. Lines that begin with "#" say how many
 partitions came ("# 2") or went ("# -1"); the first says that it has begun.
 Ends cleanly on SIGTERM: commits, leaves, exits 0.
@@ -10,7 +11,7 @@ import sys
 
 from confluent_kafka import Consumer, KafkaException
 
-bootstrap, group, topic = sys.argv[1:4]
+bootstrap, group, topic, session = sys.argv[1:5]
 stopping = False
 
 
@@ -23,7 +24,7 @@ def main():
     signal.signal(signal.SIGTERM, stop)
     consumer = Consumer({
         "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
-        "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+        "enable.auto.commit": False, "session.timeout.ms": int(session), "heartbeat.interval.ms": 500,
         "partition.assignment.strategy": "cooperative-sticky", "check.crcs": True})
     out = sys.stdout
 

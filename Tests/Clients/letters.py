@@ -37,7 +37,7 @@ class Letter:
         return int(self.errors["delivery.count"])
 
 
-def read_all(bootstrap, topic, timeout=30):
+def read_all(bootstrap, topic, timeout=120):
     """All committed records of a topic, by partition and offset; none when there is no topic."""
     consumer = Consumer({
         "bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False,

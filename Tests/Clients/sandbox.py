@@ -22,12 +22,12 @@ def unshare(*command):
 
 def is_possible():
     try:
-        return subprocess.run(unshare("true"), capture_output=True, timeout=10).returncode == 0
+        return subprocess.run(unshare("true"), capture_output=True, timeout=60).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
-def run(module, function, directory, timeout=120):
+def run(module, function, directory, timeout=600):
     """Calls `module.function(directory)` in a sandbox, and returns what it returns. Skips where there can be none."""
     if not is_possible():
         pytest.skip("this system does not let its users make namespaces")

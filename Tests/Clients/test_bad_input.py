@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 
 
 def connect(broker):
-    s = socket.create_connection(("127.0.0.1", broker.port), 10)
-    s.settimeout(10)
+    s = socket.create_connection(("127.0.0.1", broker.port), 60)
+    s.settimeout(60)
     return s
 
 
@@ -45,9 +45,9 @@ def assert_closed(s):
 
 def assert_serves(broker, topic):
     failures = []
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "message.timeout.ms": 20_000})
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "message.timeout.ms": 60_000})
     producer.produce(topic, b"still here", on_delivery=lambda e, m: failures.append(e) if e else None)
-    assert producer.flush(30) == 0 and not failures
+    assert producer.flush(90) == 0 and not failures
 
 
 @pytest.mark.parametrize("prefix", [

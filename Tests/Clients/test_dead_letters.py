@@ -39,7 +39,7 @@ def create(run, *topics, partitions=2, **configs):
         run("topics", "create", topic, "--partitions", partitions, *settings)
 
 
-def read(broker, topic, timeout=30):
+def read(broker, topic, timeout=120):
     return read_all(broker.bootstrap, topic, timeout)
 
 
@@ -130,16 +130,16 @@ def handle(broker, topic, command, *options):
 def committed(broker, group, topic):
     """The group's offsets in a topic, by partition."""
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
-    partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
-    offsets = {p.partition: p.offset for p in consumer.committed(partitions, 10) if p.offset >= 0}
+    partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 60).topics[topic].partitions]
+    offsets = {p.partition: p.offset for p in consumer.committed(partitions, 60) if p.offset >= 0}
     consumer.close()
     return offsets
 
 
 def lag(broker, group, topic):
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
-    partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
-    left = sum(consumer.get_watermark_offsets(p, 10)[1] - max(0, p.offset) for p in consumer.committed(partitions, 10))
+    partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 60).topics[topic].partitions]
+    left = sum(consumer.get_watermark_offsets(p, 60)[1] - max(0, p.offset) for p in consumer.committed(partitions, 60))
     consumer.close()
     return left
 
@@ -161,7 +161,7 @@ def test_awkward_records_are_dead_lettered_and_redriven_byte_for_byte(broker, ru
     producer = Producer({"bootstrap.servers": broker.bootstrap, "message.max.bytes": 2_000_000})
     for number, (key, value, headers) in enumerate(AWKWARD):
         producer.produce(topic, value, key, partition=number % 2, timestamp=TIMESTAMP + number, headers=headers)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     sent = sorted(map(repr, map(content, read(broker, topic))))
     assert len(sent) == len(AWKWARD)
 
@@ -216,7 +216,7 @@ def test_poison_is_dead_lettered_and_the_rest_goes_on_in_order(broker, run, topi
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for number in range(150):
         producer.produce(topic, str(number), partition=number % 3)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     log = tmp_path / "log"
     command = (f'read -r n; case $n in *7) echo "no $n" >&2; exit 1;; *9) exit 65;; *3) kill -9 $$;; esac; '
                f'echo $MILLRACE_PARTITION $n >>{log}')
@@ -268,7 +268,7 @@ def test_retry_topics_delay_and_the_letter_names_the_first_place(broker, run, to
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for value in ("good", "bad", "good"):
         producer.produce(topic, value, timestamp=TIMESTAMP)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     log = tmp_path / "log"
     command = f'read -r v; echo $v $MILLRACE_TOPIC $MILLRACE_OFFSET $MILLRACE_ATTEMPT $(date +%s%3N) >>{log}; test $v = good'
     handler = Handler(broker, topic, command, "--retries", 0, "--retry-after", "1s", "--retry-after", "2s", "--dead-letters")
@@ -294,7 +294,7 @@ def test_a_dead_letter_topic_that_is_too_small_or_deleted_loses_nothing(broker, 
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     producer.produce(topic, b"x" * 2000, partition=0)
     producer.produce(topic, b"small", partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     handler = Handler(broker, topic, "exit 1", "--retries", 0, "--dead-letters")
     handler.until(lambda: "tried again" in handler.errors)
     assert "MESSAGE_TOO_LARGE" in handler.errors and f"{topic}-dlt" in handler.errors
@@ -338,7 +338,7 @@ def test_letters_of_others_are_understood(broker, run, topic, dialect):
     for number in range(20):
         producer.produce(f"{topic}.DLT", f"v{number}", f"k{number}", timestamp=TIMESTAMP + number, partition=0,
                          headers=[("own", b"1"), *dialect(topic, number), ("own", b"2")])
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
     listed = [json.loads(line) for line in run("dlq", "list", "--json").stdout.splitlines()]
     [found] = [line for line in listed if line["topic"] == f"{topic}.DLT"]
@@ -375,7 +375,7 @@ def letters(broker, topic, count, replays=0):
             headers.append(("__dlq.replays", str(replays).encode()))
         producer.produce(f"{topic}-dlt", str(number), f"k{number}", headers=headers, partition=number % 4)
         if number % 10_000 == 0:
-            producer.flush(30)
+            producer.flush(60)
     assert producer.flush(60) == 0
 
 
@@ -425,12 +425,12 @@ def until_passed(process, run, topic, count):
 
 def test_a_redrive_killed_twice_delivers_each_letter_once(broker, run, topic, full, seed):
     count = 50_000 if full else 2_000
-    # So slow that none is done before it is killed.
-    rate = count // 20
+    # So slow that none is done before it is killed, whoever has to wait for the processor.
+    rate = count // 100
     chance = random.Random(seed)
     create(run, topic, f"{topic}-dlt", partitions=4)
     letters(broker, topic, count)
-    for share in (0.2, 0.5):
+    for share in (0.05, 0.1):
         process = start_redrive(broker, f"{topic}-dlt", "--rate", rate)
         until_passed(process, run, f"{topic}-dlt", count * share)
         time.sleep(chance.random() * 0.3)
@@ -438,7 +438,7 @@ def test_a_redrive_killed_twice_delivers_each_letter_once(broker, run, topic, fu
         process.communicate()
         assert 0 < passed(run, f"{topic}-dlt") < count
     began = time.monotonic()
-    process = start_redrive(broker, f"{topic}-dlt", "--rate", 10 * rate)
+    process = start_redrive(broker, f"{topic}-dlt", "--rate", 50 * rate)
     output, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     print(f"last part: {json.loads(output)['redriven']} letters in {time.monotonic() - began:.1f} s")
@@ -454,12 +454,12 @@ def test_one_redrive_at_a_time_and_cancel(broker, run, topic):
     first = start_redrive(broker, f"{topic}-dlt", "--rate", 2)
     until_passed(first, run, f"{topic}-dlt", 1)
     second = start_redrive(broker, f"{topic}-dlt")
-    _, errors = second.communicate(timeout=60)
+    _, errors = second.communicate(timeout=180)
     assert second.returncode == 1 and "millrace-redrive-" in errors and str(first.pid) in errors, errors
     status = json.loads(run("dlq", "status", f"{topic}-dlt", "--json").stdout)
     assert status["running"] and str(first.pid) in status["members"][0]["clientId"]
     assert str(first.pid) in run("dlq", "cancel", f"{topic}-dlt").stdout
-    output, errors = first.communicate(timeout=60)
+    output, errors = first.communicate(timeout=180)
     assert first.returncode == 1 and "cancelled" in errors, errors
     assert not json.loads(output)["complete"]
     assert run("dlq", "cancel", f"{topic}-dlt", check=False).returncode == 1
@@ -470,7 +470,7 @@ def test_one_redrive_at_a_time_and_cancel(broker, run, topic):
 def test_an_interrupted_redrive_says_so(broker, run, topic):
     create(run, topic, f"{topic}-dlt", partitions=4)
     letters(broker, topic, 100)
-    process = start_redrive(broker, f"{topic}-dlt", "--rate", 2)
+    process = start_redrive(broker, f"{topic}-dlt", "--rate", 1)
     until_passed(process, run, f"{topic}-dlt", 1)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
@@ -499,7 +499,7 @@ def test_purge(broker, run, topic):
 
 
 def test_handlers_in_a_share_group(new_broker, topic, tmp_path):
-    broker = new_broker(**{"group.share.min.record.lock.duration.ms": 1000})
+    broker = new_broker(**{"group.share.min.record.lock.duration.ms": 1000, "log.retention.ms": -1})
 
     def run(*arguments, check=True):
         return broker.cli(*arguments, "--bootstrap-server", broker.bootstrap, check=check)
@@ -508,7 +508,7 @@ def test_handlers_in_a_share_group(new_broker, topic, tmp_path):
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for number in range(60):
         producer.produce(topic, str(number), f"k{number}", partition=number % 2, timestamp=TIMESTAMP)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     refused = run("consume", topic, "--share", "--group", "g", "--exec", "cat", "--retries", 1, check=False)
     assert refused.returncode != 0 and "share.delivery.count.limit" in refused.stderr, refused.stderr
     run("configs", "alter", "--group", "g", "--set", "share.auto.offset.reset=earliest",

@@ -16,11 +16,11 @@ PARTITIONS = 6
 
 
 class Member:
-    def __init__(self, broker, group, topic, directory, number):
+    def __init__(self, broker, group, topic, directory, number, session=6000):
         self.path = directory / f"{group}-member-{number}"
         self.output = open(self.path, "w")
         self.process = subprocess.Popen(
-            [sys.executable, MEMBER, broker.bootstrap, group, topic], stdout=self.output)
+            [sys.executable, MEMBER, broker.bootstrap, group, topic, str(session)], stdout=self.output)
 
     def lines(self):
         return [line for line in self.path.read_text().splitlines(keepends=True) if line.endswith("\n")]
@@ -40,7 +40,7 @@ class Member:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 def produce(broker, topic, codec, numbers):
@@ -85,7 +85,7 @@ def test_every_record_arrives_while_members_come_and_go(shared_broker, topic, co
     count = 1_000_000 if full else 30_000
     chance = random.Random(seed)
     admin = AdminClient({"bootstrap.servers": shared_broker.bootstrap})
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(60)
     group = "g-" + topic
     members = [Member(shared_broker, group, topic, tmp_path, n) for n in range(3)]
     try:
@@ -120,11 +120,12 @@ def test_every_record_arrives_while_members_come_and_go(shared_broker, topic, co
 def test_after_a_clean_hand_over_nothing_is_read_twice(shared_broker, topic, tmp_path):
     count = 20_000
     admin = AdminClient({"bootstrap.servers": shared_broker.bootstrap})
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(60)
 
     def begin(numbers):
         # Nobody joins while records are read: a rebalance may refuse a commit, and the records are read again.
-        members = [Member(shared_broker, "g-" + topic, topic, tmp_path, n) for n in numbers]
+        # Nor is anybody evicted.
+        members = [Member(shared_broker, "g-" + topic, topic, tmp_path, n, session=45_000) for n in numbers]
         until(lambda: [member.partitions() for member in members] == [PARTITIONS // 3] * 3)
         return members
 

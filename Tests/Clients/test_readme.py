@@ -1,18 +1,27 @@
 """The README's first steps, word for word: its commands expect a broker on Kafka's own port, so they run in a sandbox."""
 
+import contextlib
 import os
+import pathlib
 import re
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 
 import sandbox
 from broker import ROOT
 from test_scripts import TOOLS, answers, until
 
-# What is typed into commands that read, and how long those that never end are watched.
+# What is typed into commands that read, and what those that never end print.
 INPUT = "the first order\nthe second order\n"
-PATIENCE = 5
+OUTPUT = {
+    "kafka-console-consumer.sh": INPUT.splitlines(),
+    "millrace consume": ['"o-1"', "the first order"],
+    "python": [*(f'"o-{number}"' for number in range(10)), *INPUT.splitlines()],
+}
+PATIENCE = 120
 
 
 def blocks():
@@ -21,22 +30,43 @@ def blocks():
     return re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S)
 
 
-def perform(command, directory, seconds=PATIENCE):
-    """Runs a command until it ends, or is ended with Ctrl-C. Returns its output, whether it ended, and how."""
-    process = subprocess.Popen(
-        command, cwd=directory, env=dict(os.environ, PYTHONUNBUFFERED="1"), text=True, start_new_session=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        output = process.communicate(INPUT, timeout=seconds)[0]
-        return [output, True, process.returncode]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            output = process.communicate(timeout=20)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output = process.communicate()[0] + "\n(it did not end on Ctrl-C)"
-        return [output, False, process.returncode]
+def has_committed():
+    told = subprocess.run(["millrace", "groups", "describe", "billing"], env=TOOLS, capture_output=True, text=True)
+    return re.search(r"order-placed\s+\d+\s+\d", told.stdout) is not None
+
+
+def perform(name, command, directory):
+    """Runs a command until it ends, or is ended with Ctrl-C once it has printed everything. Returns its output, whether
+    it ended, and how."""
+    expected = next((lines for start, lines in OUTPUT.items() if name.startswith(start)), None)
+    with tempfile.NamedTemporaryFile("a") as file:
+        process = subprocess.Popen(
+            command, cwd=directory, env=dict(os.environ, PYTHONUNBUFFERED="1"), text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT)
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(INPUT)
+
+        def output():
+            return pathlib.Path(file.name).read_text()
+
+        def is_done():
+            return expected is not None and all(line in output() for line in expected) and (
+                name != "python" or has_committed())
+
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and time.monotonic() < deadline and not is_done():
+            time.sleep(0.05)
+        ended = process.poll() is not None
+        if not ended:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                file.write("\n(it did not end on Ctrl-C)")
+                file.flush()
+        return [output(), ended, process.returncode]
 
 
 def follow(directory):
@@ -46,19 +76,19 @@ def follow(directory):
     for language, block in blocks():
         if language == "python":
             (directory / "example.py").write_text(block)
-            outcomes.append(["python", *perform([sys.executable, "example.py"], directory, 2 * PATIENCE)])
+            outcomes.append(["python", *perform("python", [sys.executable, "example.py"], directory)])
             continue
         for line in block.strip().splitlines():
             if line.startswith("export "):
                 exports.append(line)
                 continue
-            outcomes.append([line, *perform(["bash", "-c", "\n".join([*exports, line])], ROOT)])
+            outcomes.append([line, *perform(line, ["bash", "-c", "\n".join([*exports, line])], ROOT)])
     broker.terminate()
-    return {"outcomes": outcomes, "broker": broker.wait(30)}
+    return {"outcomes": outcomes, "broker": broker.wait(60)}
 
 
 def test_first_steps(tmp_path):
-    outcome = sandbox.run("test_readme", "follow", tmp_path, timeout=180)
+    outcome = sandbox.run("test_readme", "follow", tmp_path)
     assert outcome["broker"] == 0
     steps = {line.split(" --")[0]: (output, ended, status) for line, output, ended, status in outcome["outcomes"]}
     output, ended, status = steps["kafka-topics.sh"]

@@ -9,7 +9,7 @@ import pytest
 from broker import ROOT, binary
 
 
-def script(broker, name, *arguments, stdin=None, check=True, timeout=60):
+def script(broker, name, *arguments, stdin=None, check=True, timeout=180):
     environment = dict(os.environ, MILLRACE_BIN=binary(), PATH=f"{ROOT / 'tools'}:{os.environ['PATH']}")
     result = subprocess.run(
         [name, *arguments], input=stdin, text=True, capture_output=True, timeout=timeout, env=environment)
@@ -65,7 +65,8 @@ def test_perf_tools(shared_broker, topic):
                       "--record-size", "100", "--throughput", "-1", "--producer-props",
                       f"bootstrap.servers={shared_broker.bootstrap}").stdout
     assert "50000 records sent" in produced and "99th" in produced
-    consumed = script(shared_broker, "kafka-consumer-perf-test.sh", "--topic", topic, "--messages", "50000", *server)
+    consumed = script(shared_broker, "kafka-consumer-perf-test.sh", "--topic", topic, "--messages", "50000",
+                      "--timeout", "60000", *server)
     assert "50000" in consumed.stdout
 
 
