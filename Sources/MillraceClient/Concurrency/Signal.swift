@@ -36,7 +36,11 @@ final class Signal: Sendable {
     }
     guard !isSet else { return }
     let timer = deadline.map { loop.scheduleTask(deadline: $0) { waiter.fulfil(.success(())) } }
-    defer { timer?.cancel() }
+    defer {
+      timer?.cancel()
+      // Whoever sets it next must not wake one that has gone.
+      state.withLock { if $0.waiter === waiter { $0.waiter = nil } }
+    }
     try await waiter.value()
   }
 }

@@ -24,7 +24,8 @@ extension Assignment {
     var replica: (broker: Int32, until: NIODeadline)?
     /// How often somebody refused to let it be read, since it was last.
     var refusals = 0
-    var highWatermark: Int64?
+    /// The high watermark, and where what may be read ends, as the broker said last.
+    var ends: (highWatermark: Int64, visible: Int64)?
     var isPaused = false
     /// Read to the end, as of some fetch.
     var wasAtEnd = false
@@ -32,7 +33,9 @@ extension Assignment {
     var isResolving = false
 
     /// The offset after the last record that the application got.
-    var position: Int64 { cursor?.position.load(ordering: .relaxed) ?? handedOut }
+    var position: Int64 { cursor?.position ?? handedOut }
+
+    var highWatermark: Int64? { ends?.highWatermark }
 
     /// Who is asked for it; nil until it is located.
     func source(now: NIODeadline) -> Int32? {
@@ -48,21 +51,42 @@ extension Assignment {
 
   /// How far the application is in a batch that it reads record by record.
   final class RecordCursor: Sendable {
-    /// The offset after the last record that the application took.
-    let position: Atomic<Int64>
-    /// The rest of the batch is not to be handed out: the partition is read elsewhere, later, or not any more.
-    let isStale = Atomic<Bool>(false)
+    /// The position; its complement, which is negative, once the cursor is stale. In one word, so that no record is both
+    /// taken and fetched again.
+    private let state: Atomic<Int64>
     /// The offset after the batch.
     private let batchEnd: Int64
 
     init(_ position: Int64, end: Int64) {
-      self.position = Atomic(position)
+      state = Atomic(position)
       batchEnd = end
     }
 
-    /// The application has taken the last record.
-    func finish() { position.store(batchEnd, ordering: .relaxed) }
+    /// The offset after the last record that the application took.
+    var position: Int64 {
+      let value = state.load(ordering: .relaxed)
+      return value < 0 ? ~value : value
+    }
 
-    func end() { isStale.store(true, ordering: .relaxed) }
+    /// The rest of the batch is not to be handed out: the partition is read elsewhere, later, or not any more.
+    var isStale: Bool { state.load(ordering: .relaxed) < 0 }
+
+    /// The application takes what is before this position. False when it must not, as the cursor is stale.
+    func advance(to position: Int64) -> Bool {
+      let value = state.load(ordering: .relaxed)
+      return value >= 0 && state.compareExchange(expected: value, desired: position, ordering: .relaxed).exchanged
+    }
+
+    /// The application has taken the last record.
+    func finish() { _ = advance(to: batchEnd) }
+
+    func end() {
+      var value = state.load(ordering: .relaxed)
+      while value >= 0 {
+        let (exchanged, original) = state.compareExchange(expected: value, desired: ~value, ordering: .relaxed)
+        if exchanged { return }
+        value = original
+      }
+    }
   }
 }

@@ -58,6 +58,8 @@ struct Assignment {
   private var rotation = 0
   /// Partitions that something was handed out of and that is not completed.
   private var uncompleted: [TopicPartition] = []
+  /// Partitions that were taken away while the application had something of them.
+  private(set) var lostInHand: Set<TopicPartition> = []
 
   init(_ limits: Limits) {
     self.limits = limits
@@ -82,6 +84,9 @@ struct Assignment {
       partitions[partition]?.cursor?.end()
       partitions[partition] = nil
     }
+    let gone = uncompleted.filter { removed.contains($0) }
+    uncompleted.removeAll { gone.contains($0) }
+    lostInHand.formUnion(gone)
     dropStaleChunks()
   }
 
@@ -91,6 +96,7 @@ struct Assignment {
     old.cursor?.end()
     nextToken += 1
     var new = Partition(token: nextToken, start: start)
+    new.ends = old.ends
     new.leader = old.leader
     new.leaderEpoch = old.leaderEpoch
     new.topicId = old.topicId
@@ -264,6 +270,10 @@ struct Assignment {
     var errors: [KafkaError] = []
     let asked = Dictionary(plan.wanted.map { ($0.partition, $0.entry) }, uniquingKeysWith: { first, _ in first })
     for answer in answers {
+      if answer.error == .none {
+        let ends = (answer.highWatermark, visibleEnd(answer))
+        partitions[answer.partition]?.ends = ends
+      }
       guard let state = partitions[answer.partition], state.token == plan.tokens[answer.partition],
         let entry = asked[answer.partition], entry.offset == state.fetchOffset, state.start == nil
       else { continue }
@@ -273,12 +283,23 @@ struct Assignment {
         errors.append(error)
       }
     }
+    // A session is silent about partitions without records of which it has told the end before.
+    let answered = Set(answers.map(\.partition))
+    for (partition, token) in plan.tokens where !answered.contains(partition) {
+      guard let state = partitions[partition], state.token == token, state.start == nil, let ends = state.ends else {
+        continue
+      }
+      if state.fetchOffset >= ends.visible { partitions[partition]?.wasAtEnd = true }
+    }
     return errors
+  }
+
+  private func visibleEnd(_ answer: FetchedPartition) -> Int64 {
+    limits.isolation == .readCommitted && answer.lastStableOffset >= 0 ? answer.lastStableOffset : answer.highWatermark
   }
 
   private mutating func take(_ answer: FetchedPartition, _ old: Partition, _ plan: FetchPlan) {
     var state = old
-    state.highWatermark = answer.highWatermark
     state.refusals = 0
     if let replica = answer.preferredReplica { state.replica = (replica, plan.madeAt + limits.replicaLease) }
     if let end = answer.endOffset, end > state.fetchOffset {
@@ -290,10 +311,7 @@ struct Assignment {
       state.bufferedBytes += chunk.byteCount
       state.fetchOffset = end
     }
-    let visible =
-      limits.isolation == .readCommitted && answer.lastStableOffset >= 0
-      ? answer.lastStableOffset : answer.highWatermark
-    if state.fetchOffset >= visible { state.wasAtEnd = true }
+    if let ends = state.ends, state.fetchOffset >= ends.visible { state.wasAtEnd = true }
     partitions[answer.partition] = state
   }
 
@@ -384,6 +402,7 @@ struct Assignment {
       partitions[partition]?.completed = state.position
     }
     uncompleted.removeAll(keepingCapacity: true)
+    lostInHand.removeAll(keepingCapacity: true)
   }
 
   /// The offsets to commit: of what is completed, or also of what the application has.

@@ -238,9 +238,26 @@ public final class Consumer: Sendable {
     try await cluster.committedOffsets(of: try requireCommitter().group, partitions)
   }
 
-  /// What was handed out so far, and as whom this consumer would commit it, for a transaction.
-  var handedOut: [TopicPartition: OffsetAndMetadata] {
-    fetcher.read { $0.positions(includingHandedOut: true) }
+  /// What was handed out so far, for a transaction.
+  ///
+  /// - Throws: when some of it is of partitions that are not this consumer's any more: somebody else reads it again.
+  func handedOut() throws(KafkaError) -> [TopicPartition: OffsetAndMetadata] {
+    let (positions, lost) = fetcher.read { ($0.positions(includingHandedOut: true), $0.lostInHand) }
+    try Self.refuse(lost)
+    return positions
+  }
+
+  /// - Throws: when one of these partitions was taken away while the application had records of it.
+  func requireKept(_ partitions: some Sequence<TopicPartition>) throws(KafkaError) {
+    try Self.refuse(fetcher.read { $0.lostInHand }.intersection(partitions))
+  }
+
+  private static func refuse(_ lost: Set<TopicPartition>) throws(KafkaError) {
+    guard let partition = lost.min() else { return }
+    throw KafkaError(
+      .broker,
+      "partition \(partition) was taken away while its records were being processed; another member reads them again",
+      brokerCode: .unknownMemberId)
   }
 
   func groupIdentity() throws(KafkaError) -> GroupIdentity {
@@ -313,12 +330,12 @@ public struct ConsumerRecords: AsyncSequence, Sendable {
 
     public mutating func next(isolation actor: isolated (any Actor)?) async throws(KafkaError) -> ConsumerRecord? {
       while true {
-        if !cursor.isStale.load(ordering: .relaxed), !(endsOnGracefulShutdown && Task.isShuttingDownGracefully) {
+        if !cursor.isStale, !(endsOnGracefulShutdown && Task.isShuttingDownGracefully) {
           if let record = records?.next() {
-            cursor.position.store(record.offset &+ 1, ordering: .relaxed)
-            return record
+            if cursor.advance(to: record.offset &+ 1) { return record }
+          } else {
+            cursor.finish()
           }
-          cursor.finish()
         }
         records = nil
         var following: Assignment.RecordCursor?

@@ -142,7 +142,11 @@ final class Fetcher: Sendable {
     }
     if holdIsWanted { idle.set() }
     while true {
-      if endsOnGracefulShutdown, Task.isShuttingDownGracefully { return nil }
+      if endsOnGracefulShutdown, Task.isShuttingDownGracefully {
+        // The consumer may have been told of the shutdown first, and wait for the reader.
+        if state.withLock({ $0.isEnding }) { hasReturned.fulfil(.success(())) }
+        return nil
+      }
       switch state.withLock({ step(&$0) }) {
       case .end:
         hasReturned.fulfil(.success(()))

@@ -61,7 +61,13 @@ final class OffsetCommitter: Sendable {
     let before = identity.value
     let start = NIODeadline.now()
     defer { fetcher.metrics?.commitLatency.record(since: start) }
-    let results = try await cluster.commit(offsets, in: group, as: { [identity] in identity.value }, until: deadline)
+    let results = try await cluster.commit(
+      offsets, in: group,
+      as: { [identity, fetcher] in
+        // A later attempt, after a rebalance: what is another member's now the coordinator has to refuse.
+        let isOurs = fetcher.read { assignment in offsets.keys.allSatisfy { assignment.partitions[$0] != nil } }
+        return isOurs ? identity.value : before
+      }, until: deadline)
     state.withLock { state in
       guard identity.value == before else { return }
       for (partition, result) in results {

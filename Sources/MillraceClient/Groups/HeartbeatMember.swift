@@ -129,13 +129,15 @@ final class HeartbeatMember: GroupMember {
           "giving up partitions", metadata: ["group": "\(group)", "partitions": "\(partitions)", "lost": "\(isLost)"])
         let gone = Set(partitions)
         await reader.release(partitions, remaining: owned.filter { !gone.contains($0) }, isLost: isLost)
-        state.withLock { $0.membership.released() }
+      } then: {
+        $0.released()
       }
     case .adopt(let partitions):
       handOver { [self] owned in
         logger.debug("taking partitions", metadata: ["group": "\(group)", "partitions": "\(partitions)"])
         await reader.adopt(partitions, all: owned + partitions)
-        state.withLock { $0.membership.adopted() }
+      } then: {
+        $0.adopted()
       }
     case .resolve(let ids):
       let names = await names(of: ids)
@@ -165,11 +167,16 @@ final class HeartbeatMember: GroupMember {
     if epoch > 0 { reader.become(memberId: memberId, epoch: epoch) }
   }
 
-  private func handOver(_ body: @escaping @Sendable (_ owned: [TopicPartition]) async -> Void) {
+  private func handOver(
+    _ body: @escaping @Sendable (_ owned: [TopicPartition]) async -> Void,
+    then finish: @escaping @Sendable (inout HeartbeatMembership) -> Void
+  ) {
     let owned = state.withLock { $0.membership.ownedPartitions }
     let task = Task {
       await body(owned)
+      // Before the membership can ask for the next hold, which this must not undo.
       reader.letGo()
+      state.withLock { finish(&$0.membership) }
       reader.idle.set()
     }
     state.withLock { $0.handover = task }

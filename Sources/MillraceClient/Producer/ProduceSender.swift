@@ -295,23 +295,22 @@ final class ProduceSender: Sendable {
   }
 
   private func wakeWaiters() {
-    let live = accumulator.withLock { accumulator in
+    // Both locks at once: a flush that registers in between would be judged by what was live before its batches were.
+    let done = accumulator.withLock { accumulator in
       accumulator.isUrgent = accumulator.isClosed
-      return accumulator.liveBatches
-    }
-    let (room, flushed) = waiters.withLock { waiters -> ([Deferred<Void>], [Deferred<Void>]) in
-      let room = waiters.room
-      waiters.room = []
-      var flushed: [Deferred<Void>] = []
-      waiters.flushes.removeAll { waiter in
-        guard waiter.batches.isDisjoint(with: live) else { return false }
-        flushed.append(waiter.done)
-        return true
+      return waiters.withLock { waiters in
+        var done = waiters.room
+        waiters.room = []
+        waiters.flushes.removeAll { waiter in
+          guard waiter.batches.isDisjoint(with: accumulator.liveBatches) else { return false }
+          done.append(waiter.done)
+          return true
+        }
+        hasWaiters.store(!waiters.flushes.isEmpty, ordering: .sequentiallyConsistent)
+        return done
       }
-      hasWaiters.store(!waiters.flushes.isEmpty, ordering: .sequentiallyConsistent)
-      return (room, flushed)
     }
-    for waiter in room + flushed { waiter.fulfil(.success(())) }
+    for waiter in done { waiter.fulfil(.success(())) }
   }
 
   // MARK: What has to be there first
@@ -420,8 +419,10 @@ final class ProduceSender: Sendable {
         } failure: {
           .broker($0.errorCode, about: "the producer id")
         }
-        self.accumulator.withLock {
-          $0.adopt(producerId: response.producerId, epoch: response.producerEpoch, now: .now())
+        self.accumulator.withLock { accumulator in
+          // What waited for it may be gone, and something else be on its way under the old one.
+          guard accumulator.needsIdentity else { return }
+          accumulator.adopt(producerId: response.producerId, epoch: response.producerEpoch, now: .now())
         }
       } catch {
         self.logger.debug("no producer id", metadata: ["error": "\(error)"])

@@ -26,6 +26,10 @@ public struct RedriveConfiguration: Sendable {
   /// Told now and then how far it is.
   public var onProgress: (@Sendable (RedriveProgress) -> Void)?
 
+  /// After how long without a word a redrive that died no longer holds up the next one. This is the shortest that brokers
+  /// allow by default (`group.min.session.timeout.ms`).
+  var lockSessionTimeout = Duration.seconds(6)
+
   /// The defaults, for a dead-letter topic.
   public init(_ client: ClientConfiguration, topic: String) {
     self.client = client

@@ -9,8 +9,6 @@ import MillraceProtocol
 import Synchronization
 
 final class RedriveLock: Sendable {
-  /// The shortest that brokers allow by default (`group.min.session.timeout.ms`).
-  static let sessionTimeout = Duration.seconds(6)
   private static let heartbeatInterval = Duration.milliseconds(1000)
   private static let pollInterval = Duration.milliseconds(250)
   /// How long it may take from joining to having all partitions.
@@ -33,13 +31,13 @@ final class RedriveLock: Sendable {
     _ configuration: RedriveConfiguration, partitionCount: Int, _ admin: Admin, onWait: (String?) -> Void
   ) async throws {
     let group = RedriveConfiguration.group(of: configuration.topic)
-    try await Self.waitUntilFree(group, configuration.topic, admin, onWait: onWait)
+    try await Self.waitUntilFree(group, configuration, admin, onWait: onWait)
     let holder = Holder(topic: configuration.topic, partitionCount: partitionCount)
     var settings = ConsumerConfiguration(configuration.client, groupId: group)
     settings.autoCommitInterval = nil
     settings.autoOffsetReset = .earliest
     settings.assignors = [.range]
-    settings.sessionTimeout = Self.sessionTimeout
+    settings.sessionTimeout = configuration.lockSessionTimeout
     settings.heartbeatInterval = Self.heartbeatInterval
     settings.prefetchBytes = 1
     settings.maxPartitionFetchBytes = 1
@@ -81,11 +79,11 @@ final class RedriveLock: Sendable {
   }
 
   private static func waitUntilFree(
-    _ group: String, _ topic: String, _ admin: Admin, onWait: (String?) -> Void
+    _ group: String, _ configuration: RedriveConfiguration, _ admin: Admin, onWait: (String?) -> Void
   ) async throws {
-    let deadline = ContinuousClock.now + sessionTimeout + .seconds(4)
+    let deadline = ContinuousClock.now + configuration.lockSessionTimeout + .seconds(4)
     while let owner = try await owner(of: group, admin) {
-      guard ContinuousClock.now < deadline else { throw RedriveFailure.busy(topic: topic, owner: owner) }
+      guard ContinuousClock.now < deadline else { throw RedriveFailure.busy(topic: configuration.topic, owner: owner) }
       onWait(owner)
       try await pause(pollInterval)
     }

@@ -40,8 +40,8 @@ struct ShareAssignment {
   enum Work: Equatable {
     /// `fetched`, `acknowledged` or `failed`
     case send(Request)
-    /// `located`
-    case locate(Set<String>)
+    /// `located`; `again`: soon after that was done, and did not help.
+    case locate(Set<String>, again: Bool)
   }
 
   /// A record with its lock.
@@ -65,6 +65,8 @@ struct ShareAssignment {
   private struct Assigned {
     var topicId = Uuid.zero
     var leader: Int32?
+    /// How often it was refused since it was last fetched from.
+    var refusals = 0
   }
 
   private let settings: Settings
@@ -104,8 +106,8 @@ struct ShareAssignment {
       for index in topic.partitions.indices {
         let found = topic.partitions[index]
         let partition = TopicPartition(topic.name, found.index)
-        guard assigned[partition] != nil else { continue }
-        assigned[partition] = Assigned(topicId: topic.id, leader: found.leader)
+        assigned[partition]?.topicId = topic.id
+        assigned[partition]?.leader = found.leader
       }
     }
   }
@@ -117,10 +119,10 @@ struct ShareAssignment {
   ///   - flushes: acknowledgements are sent without waiting for a fetch to go with.
   mutating func work(wantsRecords: Bool, flushes: Bool, now: NIODeadline) -> [Work] {
     var work: [Work] = []
-    let lost = Set(assigned.filter { $0.value.leader == nil }.map(\.key.topic))
+    let lost = assigned.filter { $0.value.leader == nil }
     if !lost.isEmpty, !isLocating {
       isLocating = true
-      work.append(.locate(lost))
+      work.append(.locate(Set(lost.keys.map(\.topic)), again: lost.values.contains { $0.refusals > 1 }))
     }
     failMovedAcknowledgements()
     var led: [Int32: Set<ShareSession.Partition>] = [:]
@@ -198,6 +200,7 @@ struct ShareAssignment {
         if let error = refused(partition, answer.error) { errors.append(error) }
         continue
       }
+      assigned[partition]?.refusals = 0
       guard !answer.acquired.isEmpty else { continue }
       let delivery = ShareDelivery(
         partition, records: answer.records, acquired: answer.acquired, checksCRCs: checksCRCs)
@@ -219,6 +222,7 @@ struct ShareAssignment {
 
   private mutating func refused(_ partition: TopicPartition, _ code: ErrorCode) -> KafkaError? {
     assigned[partition]?.leader = nil
+    assigned[partition]?.refusals += 1
     return code.isRetriable ? nil : KafkaError(brokerCode: code, about: "partition \(partition)")
   }
 

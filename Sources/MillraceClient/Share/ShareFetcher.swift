@@ -146,7 +146,11 @@ final class ShareFetcher: Sendable {
     }
     if holdIsWanted { idle.set() }
     while true {
-      if endsOnGracefulShutdown, Task.isShuttingDownGracefully { return nil }
+      if endsOnGracefulShutdown, Task.isShuttingDownGracefully {
+        // The consumer may have been told of the shutdown first, and wait for the reader.
+        if state.withLock({ $0.isEnding }) { hasReturned.fulfil(.success(())) }
+        return nil
+      }
       switch state.withLock({ step(&$0) }) {
       case .end:
         hasReturned.fulfil(.success(()))
@@ -253,7 +257,7 @@ final class ShareFetcher: Sendable {
   private func perform(_ work: ShareAssignment.Work) async {
     switch work {
     case .send(let request): await send(request)
-    case .locate(let topics): await locate(topics)
+    case .locate(let topics, let again): await locate(topics, again: again)
     }
     pump()
     wakeWaiters()
@@ -329,7 +333,8 @@ final class ShareFetcher: Sendable {
     }
   }
 
-  private func locate(_ topics: Set<String>) async {
+  private func locate(_ topics: Set<String>, again: Bool) async {
+    if again { try? await pause(configuration.client.retryBackoff) }
     do throws(KafkaError) {
       try await cluster.refreshMetadata(.topics(topics, create: false))
     } catch {

@@ -26,10 +26,9 @@ public struct Transaction: Sendable {
 
   /// Commits what `consumer` handed out so far, when the transaction is.
   ///
-  /// The consumer must not commit periodically, and what it read is committed only if it is still a member of its group
-  /// then.
+  /// The consumer must not commit periodically, and what it read is committed only if it still has the partitions then.
   public func commit(of consumer: Consumer) async throws(KafkaError) {
-    try await commit(consumer.handedOut, of: consumer)
+    try await commit(consumer.handedOut(), of: consumer)
   }
 
   /// Commits these offsets for the group of `consumer`, when the transaction is committed.
@@ -38,7 +37,9 @@ public struct Transaction: Sendable {
       throw KafkaError(
         .invalidArgument, "the consumer commits periodically; set autoCommitInterval to nil to commit in transactions")
     }
-    try await commit(offsets, try consumer.groupIdentity())
+    let identity = try consumer.groupIdentity()
+    try consumer.requireKept(offsets.keys)
+    try await commit(offsets, identity)
   }
 
   /// Commits these offsets for a group of which nobody is a member, when the transaction is committed.

@@ -125,7 +125,7 @@ import Testing
     let cursor = Assignment.RecordCursor(batch.position, end: batch.lastOffset + 1)
     assignment.follow(cursor, in: a)
     #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 0)
-    cursor.position.store(3, ordering: .relaxed)
+    #expect(cursor.advance(to: 3))
     #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 3)
     cursor.finish()
     assignment.complete()
@@ -140,13 +140,43 @@ import Testing
     let batch = try #require(try take(&assignment))
     let cursor = Assignment.RecordCursor(batch.position, end: batch.lastOffset + 1)
     assignment.follow(cursor, in: a)
-    cursor.position.store(3, ordering: .relaxed)
+    #expect(cursor.advance(to: 3))
     assignment.complete()
-    let isStale = cursor.isStale.load(ordering: .relaxed)
+    let isStale = cursor.isStale
     #expect(isStale)
     #expect(assignment.positions(includingHandedOut: true)[a]?.offset == 3)
     #expect(assignment.positions(includingHandedOut: false)[a]?.offset == 3)
     #expect(plans(&assignment)[0].wanted[0].entry.offset == 3)
+  }
+
+  @Test func `what is taken away while the application has something of it is remembered until that is done`() throws {
+    var assignment = reading([a, b])
+    let plan = plans(&assignment)[0]
+    _ = assignment.fetched(plan, sessionId: 0, [try answer(a, at: 0, 5)])
+    #expect(try take(&assignment)?.topicPartition == a)
+    assignment.assign([:])
+    #expect(assignment.lostInHand == [a])
+    // That it comes back does not make what was read before its own.
+    assignment.assign([a: .committed])
+    #expect(assignment.lostInHand == [a])
+    assignment.complete()
+    #expect(assignment.lostInHand.isEmpty)
+  }
+
+  @Test func `a session's silence about a partition after a seek to its end is its end`() throws {
+    var assignment = assignment(stopAtEnd: true)
+    assignment.assign([a: .offset(0)])
+    assignment.located([topic()])
+    let first = plans(&assignment)[0]
+    let isFound = assignment.seek(a, to: .offset(5))
+    #expect(isFound)
+    // It is an answer about another place, but says where the end is, which the broker does not repeat.
+    _ = assignment.fetched(first, sessionId: 1, [try answer(a, at: 0, 5, highWatermark: 5)])
+    let second = plans(&assignment)[0]
+    #expect(!assignment.isAtEnd)
+    _ = assignment.fetched(second, sessionId: 1, [])
+    #expect(assignment.isAtEnd)
+    #expect(assignment.partitions[a]?.highWatermark == 5)
   }
 
   @Test func `an answer from before a seek is dropped`() throws {

@@ -171,6 +171,39 @@ import Testing
     }
   }
 
+  @Test(arguments: [GroupProtocol.classic, .consumer])
+  func `a member that lost a partition while it worked cannot commit what it had of it`(
+    _ groupProtocol: GroupProtocol
+  ) async throws {
+    try await run(2) { cluster in
+      try await cluster.create("t")
+      try await cluster.fill("t", 1)
+      let producer = try await producer(cluster)
+      var configuration = ConsumerConfiguration(cluster.client, groupId: "g")
+      configuration.groupProtocol = groupProtocol
+      configuration.autoOffsetReset = .earliest
+      configuration.autoCommitInterval = nil
+      configuration.heartbeatInterval = .milliseconds(50)
+      configuration.sessionTimeout = .seconds(2)
+      configuration.maxPollInterval = .seconds(2)
+      let consumer = try await Consumer(configuration)
+      try await consumer.subscribe(to: ["t"])
+      var batches = consumer.batches.makeAsyncIterator()
+      _ = try await batches.next()
+      let error = await #expect(throws: KafkaError.self) {
+        try await producer.withTransaction { transaction in
+          try await write(transaction, "never")
+          #expect(try await eventually { consumer.assignment.isEmpty })
+          try await transaction.commit(of: consumer)
+        }
+      }
+      #expect(error?.brokerCode == .unknownMemberId)
+      await consumer.close()
+      await producer.close()
+      #expect(try await committed(cluster) == [0: ["0"]])
+    }
+  }
+
   @Test func `a consumer that commits periodically cannot commit in transactions`() async throws {
     try await run(2) { cluster in
       let producer = try await producer(cluster)
@@ -347,7 +380,7 @@ import Testing
       try await cluster.create("t")
       let admin = try await Admin(cluster.client)
       let producer = try await TransactionalProducer(
-        ProducerConfiguration(cluster.client), transactionalId: "tx", transactionTimeout: .seconds(2))
+        ProducerConfiguration(cluster.client), transactionalId: "tx", transactionTimeout: .seconds(5))
       let error = await #expect(throws: KafkaError.self) {
         try await producer.withTransaction { transaction in
           _ = try await transaction.send(ProducerRecord(topic: "t", value: "slow"))

@@ -238,7 +238,7 @@ import Testing
     let errors = take(&assignment, request, try answer(zero, error: .notLeaderOrFollower))
     #expect(errors.isEmpty)
     let work = assignment.work(wantsRecords: true, flushes: false, now: start)
-    #expect(work.contains(.locate(["t"])))
+    #expect(work.contains(.locate(["t"], again: false)))
     assignment.located([metadata(leaders: [2, 1])])
     try assignment.acknowledge(record, .accept, now: start)
     #expect(requests(&assignment, flushes: true).map(\.broker).contains(2))

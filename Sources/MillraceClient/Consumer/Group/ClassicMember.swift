@@ -152,7 +152,8 @@ final class ClassicMember: GroupMember {
       body(&state.membership)
       return identify(state.membership)
     }
-    committer.use(identity)
+    // One that is not known any more keeps its last generation, so that it does not pass for somebody from outside.
+    if identity.generation >= 0 { committer.use(identity) }
   }
 
   private func identify(_ membership: ClassicMembership) -> GroupIdentity {

@@ -281,10 +281,15 @@ struct ClassicMembership {
     guard error.isRetriable else { return stop(error) }
     let retry = now + TimeAmount(backoff.next())
     switch phase {
-    case .stable, .releasing: nextHeartbeat = retry
+    case .stable, .releasing: pause(until: retry)
     case .joining, .assigning, .syncing, .adopting: phase = .joining(after: retry)
     case .unsubscribed, .awaitingApplication, .leaving, .failed: break
     }
+  }
+
+  private mutating func pause(until retry: NIODeadline) {
+    nextHeartbeat = retry
+    nextCount = max(nextCount, retry)
   }
 
   /// This member goes for good, or until the application is back.
@@ -309,7 +314,7 @@ struct ClassicMembership {
     case _ where code.isRetriable:
       let retry = now + TimeAmount(backoff.next())
       switch phase {
-      case .stable, .releasing: nextHeartbeat = retry
+      case .stable, .releasing: pause(until: retry)
       default: phase = .joining(after: retry)
       }
     default: stop(KafkaError(brokerCode: code, about: "joining the group"))
