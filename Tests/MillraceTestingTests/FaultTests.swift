@@ -91,7 +91,6 @@ import Testing
       broker.disk.failWrites()
       let producer = try await producer(broker) {
         $0.deliveryTimeout = .milliseconds(300)
-        $0.client.requestTimeout = .seconds(5)
       }
       await #expect(throws: KafkaError.self) { try await producer.send(order) }
       await producer.close()

@@ -155,7 +155,6 @@ func contents(of topic: String = "orders", _ client: ClientConfiguration) async 
     await admin.close()
     var configuration = ProducerConfiguration(broker.clientConfiguration)
     configuration.deliveryTimeout = .seconds(3)
-    configuration.client.requestTimeout = .seconds(1)
     let producer = try await Producer(configuration)
     var written = 0
     let value = ByteBuffer(repeating: 120, count: 500_000)

@@ -13,7 +13,7 @@ struct GroupClient {
     try await broker.send(FindCoordinatorRequest(keyType: 0, coordinatorKeys: [groupId]), version: 6).coordinators[0]
   }
 
-  func joinRequest(memberId: String = "", sessionMs: Int32 = 10_000) throws -> JoinGroupRequest {
+  func joinRequest(memberId: String = "", sessionMs: Int32 = 60_000) throws -> JoinGroupRequest {
     var writer = MessageWriter()
     writer.writeInt16(0)
     try ConsumerProtocolSubscription(topics: ["orders"]).write(to: &writer, version: 0)

@@ -30,7 +30,7 @@ struct TransactionClient {
 
   mutating func initialize(timeoutMs: Int32 = 60_000) async throws {
     let request = InitProducerIdRequest(transactionalId: transactionalId, transactionTimeoutMs: timeoutMs)
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(120)
     while true {
       let response = try await broker.send(request)
       if response.errorCode.code == .none {

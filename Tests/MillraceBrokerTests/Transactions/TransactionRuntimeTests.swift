@@ -98,7 +98,7 @@ import Testing
 
   @Test func `a transaction left open is aborted by the clock`() async throws {
     let broker = try await broker(["transaction.abort.timed.out.transaction.cleanup.interval.ms": "20"])
-    var client = try await TransactionClient.initialized(broker, timeoutMs: 100)
+    var client = try await TransactionClient.initialized(broker, timeoutMs: 3000)
     #expect(try await client.produce("never") == .none)
     try await eventually { try await broker.read().lastStableOffset == 2 }
     #expect(try await broker.read().values == [])

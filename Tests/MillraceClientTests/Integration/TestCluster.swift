@@ -116,7 +116,7 @@ final class TestCluster: Sendable {
   /// Writes `count` values `0`, `1`, … to partition 0, in as many batches as `batches`.
   func fill(_ topic: String, _ count: Int, batches: Int = 1) async throws {
     var configuration = ProducerConfiguration(client)
-    configuration.linger = .seconds(10)
+    configuration.linger = .seconds(3600)
     let producer = try await Producer(configuration)
     for number in 0..<count {
       try await producer.enqueue(ProducerRecord(topic: topic, partition: 0, value: ByteBuffer(string: "\(number)")))

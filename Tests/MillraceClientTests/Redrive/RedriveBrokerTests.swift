@@ -46,7 +46,9 @@ import Testing
   }
 
   private func configuration(_ cluster: TestCluster) -> RedriveConfiguration {
-    RedriveConfiguration(cluster.client, topic: "orders-dlt")
+    var configuration = RedriveConfiguration(cluster.client, topic: "orders-dlt")
+    configuration.lockSessionTimeout = .seconds(15)
+    return configuration
   }
 
   private func withAdmin<Value>(_ cluster: TestCluster, _ body: (Admin) async throws -> Value) async throws -> Value {

@@ -53,20 +53,37 @@ import Testing
   }
 
   @Test func `an idle connection is closed, a busy one is not`() async throws {
-    try await withServer(FakeBroker.echo, .test { $0.maxIdle = .seconds(10) }) { server, port in
-      let start = ContinuousClock.now
-      let idle = try TestSocket(port: port)
-      let busy = try TestSocket(port: port)
-      try await eventually { server.connectionCount == 2 }
-      while server.connectionCount == 2, ContinuousClock.now - start < .seconds(120) {
-        try await busy.sendFrame([1])
-        #expect(try await busy.receiveFrame() == [1])
-        try await Task.sleep(for: .milliseconds(20))
-      }
-      #expect(ContinuousClock.now - start >= .seconds(10))
-      #expect(await idle.isClosedByServer())
-      try await busy.sendFrame([2])
-      #expect(try await busy.receiveFrame() == [2])
+    let limit = Duration.seconds(3)
+    try await withServer(FakeBroker.echo, .test { $0.maxIdle = limit }) { server, port in
+      var longestPause: Duration
+      var isBusyServed: Bool
+      // On a machine that stands still both are idle: then it is tried again.
+      repeat {
+        let start = ContinuousClock.now
+        let idle = try TestSocket(port: port)
+        let busy = try TestSocket(port: port)
+        try await eventually { server.connectionCount == 2 }
+        longestPause = .zero
+        isBusyServed = true
+        var isIdleOpen = true
+        var last = start
+        while isBusyServed, isIdleOpen, last - start < .seconds(60) {
+          isIdleOpen = server.connectionCount == 2
+          do {
+            try await busy.sendFrame([1])
+            isBusyServed = try await busy.receiveFrame() == [1]
+          } catch {
+            isBusyServed = false
+          }
+          longestPause = max(longestPause, .now - last)
+          last = .now
+          try await Task.sleep(for: .milliseconds(20))
+        }
+        guard isBusyServed else { continue }
+        #expect(ContinuousClock.now - start >= limit)
+        #expect(await idle.isClosedByServer())
+      } while !isBusyServed && longestPause > limit / 3
+      #expect(isBusyServed)
     }
   }
 
