@@ -56,6 +56,7 @@ extension Accumulator {
   ) -> Delivery? {
     let queue = outcome.queue
     queues[queue].sent[index].lastError = error
+    if error.leavesOutcomeOpen { queues[queue].sent[index].mayBeWritten = true }
     if error.meansLeaderIsElsewhere { queues[queue].leader = nil }
     guard let sealed = outcome.sealed else {
       return fail(queue, index, error)
@@ -100,7 +101,7 @@ extension Accumulator {
   /// Fails a batch that was sent, and repairs the sequences of those behind it.
   private mutating func fail(_ queue: Int, _ index: Int, _ error: KafkaError) -> Delivery {
     if limits.isIdempotent {
-      if error.leavesOutcomeOpen {
+      if error.leavesOutcomeOpen || queues[queue].sent[index].mayBeWritten {
         queues[queue].hasGap = true
         renewIdentity()
       } else {

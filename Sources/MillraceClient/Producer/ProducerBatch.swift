@@ -65,6 +65,8 @@ struct SentBatch: Sendable {
   var state = State.unanswered
   /// Sent more than once.
   var isRetry = false
+  /// An attempt ended without saying whether the broker took it.
+  var mayBeWritten = false
   var backoff: Backoff
   var lastError: KafkaError?
 

@@ -346,6 +346,24 @@ import Testing
     #expect(try header(later.request(&accumulator)[0]).baseSequence == 2)
   }
 
+  @Test func `a batch that may have been written before it was refused leaves its sequence to nobody`() throws {
+    var accumulator = Self.accumulator()
+    let sent = try send(1, &accumulator)
+    #expect(answer(&accumulator, sent[0], .failure(KafkaError(.connectionFailed, "gone"))).isEmpty)
+    accumulator.update(Self.topic(partitions: 1, brokers: 1))
+    var later = self
+    later.time = time + .seconds(2)
+    let again = try later.request(&accumulator)
+    #expect(later.answer(&accumulator, again, error(.messageTooLarge)).count == 1)
+    later.append(&accumulator)
+    _ = accumulator.flush()
+    #expect(try later.request(&accumulator).isEmpty)
+    #expect(accumulator.needsIdentity)
+    accumulator.adopt(producerId: 8, epoch: 0, now: later.time)
+    let next = try header(try #require(try later.request(&accumulator).first))
+    #expect((next.producerId, next.baseSequence) == (8, 0))
+  }
+
   @Test func `a batch that times out unanswered makes a new epoch, once nothing is unanswered`() throws {
     var accumulator = Self.accumulator(partitions: 2)
     let sent = try send(1, &accumulator)
@@ -432,6 +450,12 @@ import Testing
 /// A broker that keeps Kafka's rules about sequences, and refuses some records for good, behind a network that fails at
 /// random.
 private struct Simulation {
+  /// What a broker knows a sequence by.
+  struct Producer: Hashable {
+    var id: Int64
+    var queue: Int
+  }
+
   var generator: SplitMix64
   let seed: UInt64
 
@@ -451,10 +475,11 @@ private struct Simulation {
         name: "t", partitions: [.init(partitionIndex: 0, leaderId: 1), .init(partitionIndex: 1, leaderId: 1)]),
       name: "t")
     accumulator.update(topic)
-    accumulator.adopt(producerId: 1, epoch: 0, now: .uptimeNanoseconds(0))
+    var producerId: Int64 = 1
+    accumulator.adopt(producerId: producerId, epoch: 0, now: .uptimeNanoseconds(0))
     var now = NIODeadline.uptimeNanoseconds(0) + .hours(1)
     var log: [Int: [UInt64]] = [0: [], 1: []]
-    var expected: [Int: Int32] = [:]
+    var expected: [Producer: Int32] = [:]
     var appended: [Int: [UInt64]] = [0: [], 1: []]
     var delivered: Set<UInt64> = []
     var refused: Set<UInt64> = []
@@ -516,6 +541,10 @@ private struct Simulation {
         }
       }
       accumulator.update(topic)
+      if accumulator.needsIdentity {
+        producerId += 1
+        accumulator.adopt(producerId: producerId, epoch: 0, now: now)
+      }
     }
     #expect(unanswered.isEmpty || accumulator.active.isEmpty == false, "seed \(seed)")
     for partition in 0...1 {
@@ -531,12 +560,13 @@ private struct Simulation {
 
   /// Appends a batch whose sequence is the next one, recognises an earlier one, refuses one that leaves a gap.
   private mutating func broker(
-    _ batch: BatchOutcome, _ log: inout [Int: [UInt64]], _ expected: inout [Int: Int32]
+    _ batch: BatchOutcome, _ log: inout [Int: [UInt64]], _ expected: inout [Producer: Int32]
   ) throws -> Result<BatchPosition, KafkaError> {
     let bytes = try #require(batch.sealed).bytes
     return try bytes.withUnsafeReadableBytes { bytes in
       let view = try BatchView(bytes)
-      let next = expected[batch.queue] ?? view.header.baseSequence
+      let producer = Producer(id: view.header.producerId, queue: batch.queue)
+      let next = expected[producer] ?? view.header.baseSequence
       if view.header.baseSequence < next {
         return .failure(KafkaError(brokerCode: .duplicateSequenceNumber, about: "a test"))
       }
@@ -555,7 +585,7 @@ private struct Simulation {
         return .failure(KafkaError(brokerCode: .messageTooLarge, about: "a test"))
       }
       log[batch.queue]? += values
-      expected[batch.queue] = next + view.header.recordCount
+      expected[producer] = next + view.header.recordCount
       return .success(BatchPosition(offset: Int64(log[batch.queue]?.count ?? 0) - Int64(view.header.recordCount)))
     }
   }
