@@ -17,6 +17,8 @@ final class OffsetCommitter: Sendable {
   private let cluster: Cluster
   private let fetcher: Fetcher
   private let identity: CurrentIdentity
+  /// One commit at a time, so that one that has to be tried again does not undo a later one.
+  private let turn = Slots(1)
   private let state = Mutex(State())
 
   init(_ configuration: ConsumerConfiguration, _ cluster: Cluster, _ fetcher: Fetcher, _ identity: CurrentIdentity) {
@@ -58,6 +60,14 @@ final class OffsetCommitter: Sendable {
     _ offsets: [TopicPartition: OffsetAndMetadata], until deadline: ContinuousClock.Instant? = nil
   ) async throws(KafkaError) {
     guard !offsets.isEmpty else { return }
+    try await turn.acquire()
+    defer { turn.release() }
+    try await send(offsets, until: deadline)
+  }
+
+  private func send(
+    _ offsets: [TopicPartition: OffsetAndMetadata], until deadline: ContinuousClock.Instant?
+  ) async throws(KafkaError) {
     let before = identity.value
     let start = NIODeadline.now()
     defer { fetcher.metrics?.commitLatency.record(since: start) }
@@ -81,11 +91,13 @@ final class OffsetCommitter: Sendable {
   func commitCompleted(
     includingHandedOut: Bool = false, until deadline: ContinuousClock.Instant? = nil
   ) async {
-    let positions = fetcher.read { $0.positions(includingHandedOut: includingHandedOut) }
-    let committed = state.withLock { $0.committed }
-    let new = positions.filter { committed[$0.key] != $0.value.offset }
     do throws(KafkaError) {
-      try await commit(new, until: deadline)
+      try await turn.acquire()
+      defer { turn.release() }
+      let positions = fetcher.read { $0.positions(includingHandedOut: includingHandedOut) }
+      let committed = state.withLock { $0.committed }
+      let new = positions.filter { committed[$0.key] != $0.value.offset }
+      if !new.isEmpty { try await send(new, until: deadline) }
     } catch {
       guard error.code != .cancelled else { return }
       configuration.client.logger.warning(
@@ -96,6 +108,8 @@ final class OffsetCommitter: Sendable {
   /// The last commit, if commits are periodic.
   func finish() async {
     guard configuration.autoCommitInterval != nil else { return }
+    // Rather than to wait for a periodic commit that does not get through.
+    stop()
     await commitCompleted(includingHandedOut: true, until: .now + configuration.client.requestTimeout)
   }
 }
