@@ -82,7 +82,8 @@ struct SnippetFile: Sendable {
   init(text: String) { lines = Self.significant(text.components(separatedBy: "\n")) }
 
   static func all() throws -> [SnippetFile] {
-    try Document.paths(under: "Tests/DocumentationTests/Snippets") { $0.hasSuffix(".swift") }
+    try ["Tests/DocumentationTests/Snippets", "Sources/Examples"]
+      .flatMap { try Document.paths(under: $0) { $0.hasSuffix(".swift") } }
       .map { SnippetFile(text: try String(contentsOf: Document.root.appending(path: $0), encoding: .utf8)) }
   }
 

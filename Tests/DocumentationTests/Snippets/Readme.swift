@@ -1,4 +1,4 @@
-// The code of the README.
+// The code of the README, but for its first example, which is a package of its own (Sources/Examples/EmbeddedBroker).
 import Foundation
 import Logging
 import Millrace
@@ -14,23 +14,6 @@ private struct Order: Codable, Sendable {
 }
 
 @Suite struct Readme {
-  @Test func `a broker is started and written to`() async throws {
-    let said = Said()
-    func print(_ text: String) { said.add(text) }
-
-    let broker = Broker.inMemory()
-    try await broker.start()
-
-    let producer = try await Producer(ProducerConfiguration(broker.clientConfiguration))
-    let written = try await producer.send(ProducerRecord(topic: "orders", key: "o-1", value: "12.50"))
-    print("order o-1 is at offset \(written.offset)")
-    await producer.close()
-
-    await broker.stop()
-
-    #expect(said.all == ["order o-1 is at offset 0"])
-  }
-
   /// It waits for a signal, so it runs in a process of its own.
   @Test func `a service is shut down by a signal`() async {
     await #expect(processExitsWith: .success) {
