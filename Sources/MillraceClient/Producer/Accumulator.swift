@@ -153,6 +153,7 @@ struct Accumulator {
     guard bufferedBytes + size <= limits.bufferBytes else { return .bufferFull }
 
     let partition: Int
+    var (isSticky, hasFilled) = (false, false)
     switch choice {
     case .partition(let given):
       guard given >= 0, given < count else { return .unknownPartition(count: count) }
@@ -161,9 +162,8 @@ struct Accumulator {
       if let key {
         partition = Murmur2.partition(ofKey: key, among: count)
       } else {
-        partition = topicList[topic].sticky.choose(
-          among: count, candidates: topicList[topic].available, switchingAfter: limits.batchBytes, using: &generator)
-        topicList[topic].sticky.took(size)
+        isSticky = true
+        partition = stickyPartition(of: topic, for: size, &hasFilled)
       }
     }
 
@@ -173,7 +173,26 @@ struct Accumulator {
       key: key, value: value, headers: headers, timestamp: timestamp, token: limits.keepsTokens ? token : nil,
       caller: caller)
     bufferedBytes += grown
-    return .appended(partition: Int32(truncatingIfNeeded: partition), wakes: wakes)
+    if isSticky { topicList[topic].sticky.took(grown) }
+    return .appended(partition: Int32(truncatingIfNeeded: partition), wakes: wakes || hasFilled)
+  }
+
+  /// The partition for a record without a key. A batch that it does not fit in is closed, which `hasFilled` tells.
+  private mutating func stickyPartition(of topic: Int, for size: Int, _ hasFilled: inout Bool) -> Int {
+    let count = topicList[topic].queues.count
+    if let current = topicList[topic].sticky.current, current < count {
+      let queue = topicList[topic].queues[current]
+      let batch: StickyPartition.Batch =
+        if let filled = queues[queue].open?.sizeInBytes {
+          filled + size <= limits.batchBytes ? .filling : .full
+        } else {
+          .none
+        }
+      if !topicList[topic].sticky.isDone(with: batch, batchBytes: limits.batchBytes) { return current }
+      hasFilled = batch == .full
+      if hasFilled { queues[queue].closeOpen() }
+    }
+    return topicList[topic].sticky.move(among: count, candidates: topicList[topic].available, using: &generator)
   }
 
   /// Makes the queue's open batch one that a record of `size` bytes fits in. True when a batch was opened or closed.

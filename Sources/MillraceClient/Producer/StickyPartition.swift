@@ -1,15 +1,31 @@
 // Where records without a key go: to one partition until it has had about a batch, then to another at random. Batches
 // are full that way, and every partition gets the same in the long run (KIP-480, counted in bytes as in KIP-794).
+//
+// The change comes between two batches: one that was left before it is full would wait for its linger.
 
 struct StickyPartition {
-  private var current: Int?
+  /// The batch that the present partition's next record would go to.
+  enum Batch {
+    case none
+    case filling
+    case full
+  }
+
+  private(set) var current: Int?
   private var byteCount = 0
 
-  /// The partition for the next record. `candidates` are those with a leader, or all when there is none.
-  mutating func choose(
-    among count: Int, candidates: [Int], switchingAfter limit: Int, using generator: inout some RandomNumberGenerator
-  ) -> Int {
-    if let current, byteCount < limit, current < count { return current }
+  /// Whether the next record goes elsewhere.
+  func isDone(with batch: Batch, batchBytes: Int) -> Bool {
+    switch batch {
+    case .none: byteCount >= batchBytes
+    // Records with keys may keep it filling for ever.
+    case .filling: byteCount >= 2 * batchBytes
+    case .full: true
+    }
+  }
+
+  /// Goes on to another partition. `candidates` are those with a leader, or all when there is none.
+  mutating func move(among count: Int, candidates: [Int], using generator: inout some RandomNumberGenerator) -> Int {
     byteCount = 0
     let others = candidates.count > 1 ? candidates.filter { $0 != current } : candidates
     let chosen = others.randomElement(using: &generator) ?? Int.random(in: 0..<count, using: &generator)

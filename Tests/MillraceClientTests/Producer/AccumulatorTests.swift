@@ -41,12 +41,13 @@ import Testing
 
   @discardableResult
   private func append(
-    _ accumulator: inout Accumulator, _ value: String = "v", partition: Int32 = 0, token: UInt64 = 0
+    _ accumulator: inout Accumulator, _ value: String = "v", partition: Int32? = 0, token: UInt64 = 0
   ) -> Accumulator.Appended {
     let time = time
+    let choice = partition.map { Accumulator.Choice.partition($0) } ?? .automatic
     return Array(value.utf8).withUnsafeBytes { bytes in
       accumulator.append(
-        topic: "t", .partition(partition), key: nil, value: bytes, timestamp: 0, token: token, now: { time })
+        topic: "t", choice, key: nil, value: bytes, timestamp: 0, token: token, now: { time })
     }
   }
 
@@ -102,6 +103,27 @@ import Testing
     for _ in 0..<3 { append(&accumulator, String(repeating: "x", count: 400)) }
     #expect(try header(try #require(try request(&accumulator).first)).recordCount == 2)
     #expect(try request(&accumulator).isEmpty)
+  }
+
+  @Test func `records without a key leave a partition with a full batch, which goes at once`() throws {
+    var accumulator = Self.accumulator(partitions: 2)
+    let value = String(repeating: "x", count: 400)
+    for _ in 0..<20 {
+      guard case .appended(let first, _) = append(&accumulator, value, partition: nil) else {
+        Issue.record("it was not taken")
+        return
+      }
+      // A batch that somebody with keys left open takes them too.
+      #expect(append(&accumulator, value, partition: nil) == .appended(partition: first, wakes: false))
+      append(&accumulator, partition: 1 - first)
+      #expect(append(&accumulator, value, partition: nil) == .appended(partition: 1 - first, wakes: true))
+      let full = try request(&accumulator)
+      #expect(try full.map { try header($0).recordCount } == [2])
+      _ = answer(&accumulator, full, written(at: 0))
+      _ = accumulator.flush()
+      _ = answer(&accumulator, try request(&accumulator), written(at: 0))
+      #expect(accumulator.liveBatches.isEmpty)
+    }
   }
 
   @Test func `a record larger than a batch gets one of its own`() throws {

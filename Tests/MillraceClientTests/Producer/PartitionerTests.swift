@@ -24,29 +24,40 @@ import Testing
     #expect(partition == Int(UInt32(bitPattern: -973_932_308) & 0x7FFF_FFFF) % 10)
   }
 
-  @Test func `records without a key stay with a partition for a batch and then go to another`() {
-    let seed = UInt64.random(in: 0 ... .max)
-    var generator = SplitMix64(seed: seed)
+  @Test func `records without a key stay with a partition until a batch is full or they are a batch's worth`() {
+    var generator = SplitMix64(seed: 1)
     var sticky = StickyPartition()
-    var last: Int?
-    for _ in 0..<50 {
-      let first = sticky.choose(among: 4, candidates: [0, 1, 2, 3], switchingAfter: 100, using: &generator)
-      #expect(first != last, "seed \(seed)")
-      sticky.took(60)
-      #expect(sticky.choose(among: 4, candidates: [0, 1, 2, 3], switchingAfter: 100, using: &generator) == first)
-      sticky.took(60)
-      last = first
-    }
+    _ = sticky.move(among: 4, candidates: [0, 1, 2, 3], using: &generator)
+    sticky.took(60)
+    #expect(!sticky.isDone(with: .filling, batchBytes: 100))
+    #expect(!sticky.isDone(with: .none, batchBytes: 100))
+    #expect(sticky.isDone(with: .full, batchBytes: 100))
+    sticky.took(60)
+    #expect(sticky.isDone(with: .none, batchBytes: 100))
   }
 
-  @Test func `all partitions get about the same in the long run`() {
+  @Test func `a batch that is being filled keeps its partition until that has had two batches' worth`() {
+    var generator = SplitMix64(seed: 1)
+    var sticky = StickyPartition()
+    _ = sticky.move(among: 4, candidates: [0, 1, 2, 3], using: &generator)
+    sticky.took(199)
+    #expect(!sticky.isDone(with: .filling, batchBytes: 100))
+    sticky.took(1)
+    #expect(sticky.isDone(with: .filling, batchBytes: 100))
+    _ = sticky.move(among: 4, candidates: [0, 1, 2, 3], using: &generator)
+    #expect(!sticky.isDone(with: .filling, batchBytes: 100))
+  }
+
+  @Test func `the next partition is another, and all get about the same in the long run`() {
     let seed = UInt64.random(in: 0 ... .max)
     var generator = SplitMix64(seed: seed)
     var sticky = StickyPartition()
     var counts = [Int](repeating: 0, count: 5)
     for _ in 0..<5000 {
-      counts[sticky.choose(among: 5, candidates: [0, 1, 2, 3, 4], switchingAfter: 1, using: &generator)] += 1
-      sticky.took(1)
+      let last = sticky.current
+      let next = sticky.move(among: 5, candidates: [0, 1, 2, 3, 4], using: &generator)
+      #expect(next != last && sticky.current == next, "seed \(seed)")
+      counts[next] += 1
     }
     for count in counts { #expect((800...1200).contains(count), "seed \(seed): \(counts)") }
   }
@@ -55,10 +66,9 @@ import Testing
     var generator = SplitMix64(seed: 1)
     var sticky = StickyPartition()
     for _ in 0..<20 {
-      #expect([1, 3].contains(sticky.choose(among: 4, candidates: [1, 3], switchingAfter: 1, using: &generator)))
-      sticky.took(1)
+      #expect([1, 3].contains(sticky.move(among: 4, candidates: [1, 3], using: &generator)))
     }
     var only = StickyPartition()
-    #expect((0..<4).contains(only.choose(among: 4, candidates: [], switchingAfter: 1, using: &generator)))
+    #expect((0..<4).contains(only.move(among: 4, candidates: [], using: &generator)))
   }
 }
