@@ -92,8 +92,10 @@ struct ProduceHandler: Handler {
         because:
           "a produce with acks=0 failed with \(ErrorCode(rawValue: first.errorCode)) on \(failures.count) partition(s)")
     case -1 where !waits.isEmpty:
-      let pending = PendingProduce(response, waitingFor: Set(waits.map(\.place)), reply)
-      for wait in waits { wait.log.whenDurable(through: wait.through) { pending.settle(wait.place, $0) } }
+      let pending = PendingProduce(response, waitingFor: waits.map(\.place), reply)
+      for (number, wait) in waits.enumerated() {
+        wait.log.whenDurable(through: wait.through) { pending.settle(number, $0) }
+      }
       pending.arm(broker.timers, timeout: .milliseconds(max(0, request.timeoutMs)))
     default:
       reply.send(response)

@@ -10,7 +10,9 @@ final class PendingProduce: Sendable {
 
   private struct State {
     var response: ProduceResponse
-    var waiting: Set<Place>
+    /// Where the partitions stand; nil for those that have reported.
+    var places: [Place?]
+    var waitingCount: Int
     var timer: Timers.Timer?
 
     mutating func fail(_ place: Place, _ code: ErrorCode) {
@@ -28,26 +30,27 @@ final class PendingProduce: Sendable {
   private let reply: Reply<ProduceResponse>
   private let state: Mutex<State>
 
-  init(_ response: ProduceResponse, waitingFor places: Set<Place>, _ reply: Reply<ProduceResponse>) {
+  init(_ response: ProduceResponse, waitingFor places: [Place], _ reply: Reply<ProduceResponse>) {
     self.reply = reply
-    state = Mutex(State(response: response, waiting: places))
+    state = Mutex(State(response: response, places: places, waitingCount: places.count))
   }
 
   func arm(_ timers: Timers, timeout: Duration) {
     let timer = timers.schedule(after: timeout) { [weak self] in self?.expire() }
     let isOver = state.withLock { state in
       state.timer = timer
-      return state.waiting.isEmpty
+      return state.waitingCount == 0
     }
     if isOver { timer.cancel() }
   }
 
-  /// The batch at `place` became durable, or never will.
-  func settle(_ place: Place, _ result: Result<Void, LogError>) {
+  /// The batch at the place of that number became durable, or never will.
+  func settle(_ number: Int, _ result: Result<Void, LogError>) {
     let finished = state.withLock { state -> (ProduceResponse, Timers.Timer?)? in
-      guard state.waiting.remove(place) != nil else { return nil }
+      guard let place = state.places[number].take() else { return nil }
+      state.waitingCount -= 1
       if case .failure(let error) = result { state.fail(place, ErrorCode(error)) }
-      return state.waiting.isEmpty ? (state.response, state.timer) : nil
+      return state.waitingCount == 0 ? (state.response, state.timer) : nil
     }
     guard let (response, timer) = finished else { return }
     timer?.cancel()
@@ -56,9 +59,9 @@ final class PendingProduce: Sendable {
 
   private func expire() {
     let response = state.withLock { state -> ProduceResponse? in
-      guard !state.waiting.isEmpty else { return nil }
-      for place in state.waiting { state.fail(place, .requestTimedOut) }
-      state.waiting = []
+      guard state.waitingCount > 0 else { return nil }
+      for case let place? in state.places { state.fail(place, .requestTimedOut) }
+      (state.places, state.waitingCount) = (state.places.map { _ in nil }, 0)
       return state.response
     }
     if let response { reply.send(response) }

@@ -20,10 +20,10 @@ extension PartitionLog {
     }
   }
 
-  /// A page: what is flushed as fast as a single byte.
-  static let littleBytes = 4096
+  /// About a batch of a busy producer. How fast a disk flushes that is measured (`FlushPace`).
+  static let littleBytes = 128 << 10
 
-  /// Whether a commit has no more to flush than a page at the end of the segment that is written to.
+  /// Whether a commit has no more to flush than that at the end of the segment that is written to.
   var hasLittleToFlush: Bool {
     view.withLock { view in
       guard let view, view.closedSegments.isEmpty, !view.directoryChanged else { return false }

@@ -71,10 +71,13 @@ package final class WakeUp: @unchecked Sendable {
   }
 
   package func signal() {
-    pthread_mutex_lock(mutex)
-    isSignalled = true
-    pthread_cond_signal(condition)
-    pthread_mutex_unlock(mutex)
+    withExtendedLifetime(self) {
+      pthread_mutex_lock(mutex)
+      isSignalled = true
+      pthread_mutex_unlock(mutex)
+      // With the mutex free, or whoever wakes would find it taken and sleep again.
+      pthread_cond_signal(condition)
+    }
   }
 
   /// Waits for a signal, or until `deadline` if there is one.
