@@ -14,7 +14,7 @@ extension CatalogRuntime {
 
   /// Blocks until every topic can be served. Throws if the journal cannot be opened or written.
   package func start() throws(CatalogError) {
-    worker.start(name: "millrace-catalog")
+    worker.start(name: "catalog")
     do throws(LogError) {
       let journal = Journal(log: try openJournal(), leaderEpoch: Self.journalLeaderEpoch)
       let (removed, isWhole) = try replay(journal)

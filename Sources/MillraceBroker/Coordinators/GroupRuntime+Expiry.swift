@@ -11,7 +11,7 @@ extension GroupRuntime {
   func expireOffsetsRegularly() {
     timers.schedule(after: .milliseconds(expiryIntervalMs)) { [weak self] in
       // Not on the timers' thread: there may be much to journal.
-      BackgroundThread.start(name: "millrace-groups") { [weak self] in
+      BackgroundThread.start(name: "group-expiry") { [weak self] in
         self?.expireOffsetsIfTrusted()
         self?.expireOffsetsRegularly()
       }

@@ -26,7 +26,7 @@ package final class GroupRuntime: Sendable {
   let trust = Mutex<WallClockTrust?>(nil)
   let coordinated: Mutex<Coordinated>
   /// Matches regular expressions with topics.
-  private let patternWorker = OnDemandWorker(name: "millrace-patterns")
+  private let patternWorker = OnDemandWorker(name: "group-patterns")
 
   struct Coordinated {
     var config: GroupConfig
@@ -64,7 +64,7 @@ package final class GroupRuntime: Sendable {
       return coordinated.shards
     }
     guard !isNew, !made.isEmpty else { return }
-    BackgroundThread.start(name: "millrace-groups") {
+    BackgroundThread.start(name: "group-loading") {
       for shard in made { shard.load() }
     }
   }

@@ -92,7 +92,7 @@ extension GroupRuntimeShard {
   func reloadSoon() {
     guard journal.log.offlineError == nil else { return }
     timers.schedule(after: Self.reloadDelay) { [weak self] in
-      BackgroundThread.start(name: "millrace-groups") { [weak self] in self?.load() }
+      BackgroundThread.start(name: "group-loading") { [weak self] in self?.load() }
     }
   }
 

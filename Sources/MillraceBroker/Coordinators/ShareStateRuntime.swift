@@ -21,7 +21,7 @@ package final class ShareStateRuntime: Sendable {
   let time: GroupTime
   let logger: Logger
   /// Reads journals, and takes from their beginnings.
-  private let worker = OnDemandWorker(name: "millrace-share-state")
+  private let worker = OnDemandWorker(name: "share-state")
   private let coordinated = Mutex(Coordinated())
   private let replacementObserver = Mutex<(@Sendable (ShareStateKey) -> Void)?>(nil)
   private let letterObserver = Mutex<(@Sendable (ShareStateKey) -> Void)?>(nil)

@@ -49,7 +49,7 @@ package final class TransactionRuntime: Sendable {
   /// Starts the thread that writes outcomes, and the looks at the clock. Call once.
   func begin() {
     coordinated.withLock { $0.isStarted = true }
-    markers.worker.start(name: "millrace-transactions")
+    markers.worker.start(name: "txn-markers")
     lookAtTimeoutsRegularly()
     expireIdsRegularly()
   }
@@ -70,7 +70,7 @@ package final class TransactionRuntime: Sendable {
       return coordinated.shards
     }
     guard !isNew, !made.isEmpty else { return }
-    BackgroundThread.start(name: "millrace-transactions") {
+    BackgroundThread.start(name: "txn-loading") {
       for shard in made { shard.load() }
     }
   }

@@ -64,7 +64,7 @@ extension TransactionRuntimeShard {
     guard journal.log.offlineError == nil else { return }
     timers.schedule(after: Self.reloadDelay) { [weak self] in
       // Not on the timers' thread: it reads a log.
-      BackgroundThread.start(name: "millrace-transactions") { [weak self] in self?.load() }
+      BackgroundThread.start(name: "txn-loading") { [weak self] in self?.load() }
     }
   }
 

@@ -85,7 +85,7 @@ package final class Housekeeping: Sendable {
 
   package func start() {
     state.withLock { $0.isRunning = true }
-    BackgroundThread.start(name: "millrace-housekeeping") { [self] in
+    BackgroundThread.start(name: "housekeeping") { [self] in
       while !isStopping {
         let sleepMs = round()
         wakeUp.wait(until: .now + .milliseconds(sleepMs))

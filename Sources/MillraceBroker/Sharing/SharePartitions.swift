@@ -37,7 +37,7 @@ package final class SharePartitions: Sendable {
   ) {
     surroundings = SharePartitionRuntime.Surroundings(
       coordinator: coordinator, config: config, deadLetters: deadLetters, timers: timers, time: GroupTime(clock),
-      worker: OnDemandWorker(name: "millrace-share"), logger: logger)
+      worker: OnDemandWorker(name: "share"), logger: logger)
     state = Mutex(State(sessions: ShareSessions(limit: sessionLimit)))
   }
 

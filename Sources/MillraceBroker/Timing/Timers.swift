@@ -45,7 +45,7 @@ package final class Timers: Sendable {
 
   /// Starts the thread that runs the timers. Call once.
   package func start() {
-    BackgroundThread.start(name: "millrace-timers") { [self] in run() }
+    BackgroundThread.start(name: "timers") { [self] in run() }
   }
 
   /// Forgets every timer and ends the thread.

@@ -103,7 +103,7 @@ package final class LogCleaner: Sendable {
       return true
     }
     guard isNew else { return }
-    BackgroundThread.start(name: "cleaner") { [self] in
+    BackgroundThread.start(name: "log-cleaner") { [self] in
       run(number, thread.wakeUp)
       state.withLock { state in
         if !state.isStopping { state.threads[number] = nil }

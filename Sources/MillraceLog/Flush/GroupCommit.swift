@@ -49,7 +49,7 @@ final class GroupCommit: Sendable {
 
   func start() {
     queue.withLock { $0.isRunning = true }
-    BackgroundThread.start(name: "commit") { self.run() }
+    BackgroundThread.start(name: "log-commit") { self.run() }
   }
 
   /// Has the log take part in the next commit. Cheap when it already will.

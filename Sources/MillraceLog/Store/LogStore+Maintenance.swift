@@ -9,7 +9,7 @@ extension LogStore {
     for directory in directories { directory.commit.start() }
     let ended = WakeUp()
     state.withLock { $0.maintenanceEnded = ended }
-    BackgroundThread.start(name: "log maintenance") { [self] in
+    BackgroundThread.start(name: "log-maintenance") { [self] in
       while !state.withLock({ $0.isClosing }) {
         maintain(nowMs: Wallclock.nowMs)
         wakeUp.wait(until: .now + Self.longestSleep)

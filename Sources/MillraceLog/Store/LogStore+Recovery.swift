@@ -15,7 +15,7 @@ extension LogStore {
     let threads = min(overflow ? .max : wanted, logs.count)
     shared.running.store(threads, ordering: .releasing)
     for _ in 0..<threads {
-      BackgroundThread.start(name: "recovery") { [options] in
+      BackgroundThread.start(name: "log-recovery") { [options] in
         shared.run(progress, options.onError)
       }
     }

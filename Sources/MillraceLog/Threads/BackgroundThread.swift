@@ -1,5 +1,7 @@
 // Plain threads for work that blocks: commits, timers, recovery. Event loops and the cooperative pool never wait.
 
+import CMillraceSystem
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -8,13 +10,25 @@
 
 package enum BackgroundThread {
   private final class Body {
+    let name: String
     let run: @Sendable () -> Void
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+
+    init(name: String, _ run: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.run = run
+    }
+
+    func start() {
+      millrace_name_thread(String(name.prefix(15)))
+      run()
+    }
   }
 
   /// Starts a detached thread that runs `body` once.
+  ///
+  /// - Parameter name: as the system shows the thread; ASCII, of which 15 characters are shown.
   package static func start(name: String, _ body: @escaping @Sendable () -> Void) {
-    let argument = Unmanaged.passRetained(Body(body)).toOpaque()
+    let argument = Unmanaged.passRetained(Body(name: name, body)).toOpaque()
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
@@ -23,7 +37,7 @@ package enum BackgroundThread {
       let status = pthread_create(
         &thread, &attributes,
         { argument in
-          Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
+          Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().start()
           return nil
         }, argument)
     #else
@@ -31,7 +45,7 @@ package enum BackgroundThread {
       let status = pthread_create(
         &thread, &attributes,
         { argument in
-          Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+          Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().start()
           return nil
         }, argument)
     #endif

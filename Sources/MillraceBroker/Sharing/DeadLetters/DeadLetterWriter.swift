@@ -60,7 +60,7 @@ package final class DeadLetterWriter: Sendable {
   }
 
   private let state = Mutex(State())
-  private let worker = OnDemandWorker(name: "millrace-dead-letters")
+  private let worker = OnDemandWorker(name: "dead-letters")
   private let producer: InternalProducer
   private let catalog: CatalogRuntime
   private let topics: TopicTable
