@@ -18,6 +18,8 @@ struct Accumulator {
     var maxRequestBytes: Int
     var maxInFlight: Int
     var linger: TimeAmount
+    /// A batch that somebody waits for does not linger when nothing of its partition is unanswered.
+    var sendsAwaitedAtOnce = false
     var deliveryTimeout: TimeAmount
     var isIdempotent: Bool
     var keepsTokens: Bool
@@ -174,7 +176,9 @@ struct Accumulator {
       caller: caller)
     bufferedBytes += grown
     if isSticky { topicList[topic].sticky.took(grown) }
-    return .appended(partition: Int32(truncatingIfNeeded: partition), wakes: wakes || hasFilled)
+    return .appended(
+      partition: Int32(truncatingIfNeeded: partition),
+      wakes: wakes || hasFilled || (caller != nil && isAwaited(queue)))
   }
 
   /// The partition for a record without a key. A batch that it does not fit in is closed, which `hasFilled` tells.
@@ -245,7 +249,13 @@ struct Accumulator {
     case .ready, .notNeeded: allowsFresh = true
     }
     return queues[queue].next(
-      now: now, linger: limits.linger, maxSent: limits.maxInFlight, allowsFresh: allowsFresh, isUrgent: isUrgent)
+      now: now, linger: limits.linger, maxSent: limits.maxInFlight, allowsFresh: allowsFresh,
+      isUrgent: isUrgent || isAwaited(queue))
+  }
+
+  /// Whether the queue's open batch need not linger, because somebody waits for it and nothing is before it.
+  private func isAwaited(_ queue: Int) -> Bool {
+    limits.sendsAwaitedAtOnce && queues[queue].sent.isEmpty && queues[queue].hasCallers
   }
 
   /// The next request for a broker: at most one batch of each partition. Nil when there is nothing to send to it now.

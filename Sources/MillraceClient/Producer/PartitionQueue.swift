@@ -35,6 +35,9 @@ struct PartitionQueue {
 
   var isEmpty: Bool { open == nil && ready.isEmpty && sent.isEmpty }
 
+  /// Whether somebody waits for a record of the open batch.
+  var hasCallers: Bool { open?.callers.waiting.isEmpty == false }
+
   mutating func closeOpen() {
     if let batch = open.take() { ready.append(batch) }
   }

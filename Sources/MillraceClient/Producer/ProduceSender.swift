@@ -65,7 +65,8 @@ final class ProduceSender: Sendable {
     let limits = Accumulator.Limits(
       batchBytes: configuration.batchBytes, bufferBytes: configuration.bufferBytes,
       maxRequestBytes: configuration.maxRequestBytes, maxInFlight: configuration.maxInFlight,
-      linger: TimeAmount(configuration.linger), deliveryTimeout: TimeAmount(configuration.deliveryTimeout),
+      linger: TimeAmount(configuration.linger ?? ProducerConfiguration.defaultLinger),
+      sendsAwaitedAtOnce: configuration.linger == nil, deliveryTimeout: TimeAmount(configuration.deliveryTimeout),
       isIdempotent: configuration.usesIdempotence, keepsTokens: onDelivery != nil, backoff: backoff,
       isTransactional: transactions != nil)
     accumulator = Mutex(Accumulator(limits, seed: .random(in: 0 ... .max)))

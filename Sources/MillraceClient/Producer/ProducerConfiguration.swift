@@ -47,7 +47,11 @@ public struct ProducerConfiguration: Sendable {
   /// How many bytes of records, not yet compressed, a batch takes (`batch.size`). A larger record gets one of its own.
   public var batchBytes = 256 << 10
   /// How long a batch waits for more records before it is sent (`linger.ms`).
-  public var linger: Duration = .milliseconds(5)
+  ///
+  /// Nil is 5 ms, Kafka's default, without making a caller of ``Producer/send(_:)`` wait for nobody: a batch with a record
+  /// of such a caller goes at once when nothing else of its partition is unanswered, and what comes meanwhile goes
+  /// together after it.
+  public var linger: Duration?
   /// How many bytes of records may wait to be sent or acknowledged (`buffer.memory`). Beyond, sending waits.
   public var bufferBytes = 64 << 20
   /// The largest record, and how much a request holds unless one batch is larger (`max.request.size`).
@@ -71,6 +75,8 @@ public struct ProducerConfiguration: Sendable {
     self.client = client
   }
 
+  static let defaultLinger = Duration.milliseconds(5)
+
   /// The most requests in flight with which brokers can tell duplicates of an idempotent producer.
   static let idempotentInFlightLimit = 5
 
@@ -90,7 +96,7 @@ public struct ProducerConfiguration: Sendable {
       throw KafkaError(
         .configuration, "an idempotent producer has at most \(Self.idempotentInFlightLimit) requests in flight")
     }
-    guard linger >= .zero, deliveryTimeout > .zero, maxBlock >= .zero else {
+    guard linger ?? .zero >= .zero, deliveryTimeout > .zero, maxBlock >= .zero else {
       throw KafkaError(.configuration, "linger, deliveryTimeout and maxBlock must not be negative")
     }
     if let compressionLevel, let range = CompressionLevel.range(for: compression.codec) {

@@ -11,11 +11,13 @@ import Testing
   private var time = NIODeadline.uptimeNanoseconds(0) + .hours(1)
 
   private static func limits(
-    batchBytes: Int = 1000, bufferBytes: Int = 100_000, maxRequestBytes: Int = 10_000, isIdempotent: Bool = true
+    batchBytes: Int = 1000, bufferBytes: Int = 100_000, maxRequestBytes: Int = 10_000, isIdempotent: Bool = true,
+    sendsAwaitedAtOnce: Bool = false
   ) -> Accumulator.Limits {
     Accumulator.Limits(
       batchBytes: batchBytes, bufferBytes: bufferBytes, maxRequestBytes: maxRequestBytes, maxInFlight: 5,
-      linger: .milliseconds(5), deliveryTimeout: .seconds(120), isIdempotent: isIdempotent, keepsTokens: true,
+      linger: .milliseconds(5), sendsAwaitedAtOnce: sendsAwaitedAtOnce, deliveryTimeout: .seconds(120),
+      isIdempotent: isIdempotent, keepsTokens: true,
       backoff: Backoff(first: .milliseconds(100), limit: .seconds(1)))
   }
 
@@ -41,13 +43,15 @@ import Testing
 
   @discardableResult
   private func append(
-    _ accumulator: inout Accumulator, _ value: String = "v", partition: Int32? = 0, token: UInt64 = 0
+    _ accumulator: inout Accumulator, _ value: String = "v", partition: Int32? = 0, token: UInt64 = 0,
+    caller: Deferred<BatchPosition>? = nil
   ) -> Accumulator.Appended {
     let time = time
     let choice = partition.map { Accumulator.Choice.partition($0) } ?? .automatic
     return Array(value.utf8).withUnsafeBytes { bytes in
       accumulator.append(
-        topic: "t", choice, key: nil, value: bytes, timestamp: 0, token: token, now: { time })
+        topic: "t", choice, key: nil, value: bytes, timestamp: 0, token: token, caller: caller,
+        now: { time })
     }
   }
 
@@ -96,6 +100,29 @@ import Testing
     let sent = try later.request(&accumulator)
     #expect(sent.count == 1)
     #expect(try header(sent[0]).recordCount == 2)
+  }
+
+  @Test func `a record that somebody waits for goes at once, and what comes meanwhile goes together after it`() throws {
+    var accumulator = Self.accumulator(Self.limits(sendsAwaitedAtOnce: true))
+    append(&accumulator)
+    #expect(try request(&accumulator).isEmpty)
+    #expect(append(&accumulator, caller: Deferred()) == .appended(partition: 0, wakes: true))
+    let first = try request(&accumulator)
+    #expect(try first.map { try header($0).recordCount } == [2])
+
+    append(&accumulator, caller: Deferred())
+    #expect(append(&accumulator, caller: Deferred()) == .appended(partition: 0, wakes: false))
+    #expect(try request(&accumulator).isEmpty)
+    #expect(accumulator.nextWakeUp(after: time) == time + .milliseconds(5))
+    _ = answer(&accumulator, first, written(at: 0))
+    #expect(try request(&accumulator).map { try header($0).recordCount } == [2])
+  }
+
+  @Test func `a record that somebody waits for lingers when that was asked for`() throws {
+    var accumulator = Self.accumulator()
+    append(&accumulator, caller: Deferred())
+    #expect(append(&accumulator, caller: Deferred()) == .appended(partition: 0, wakes: false))
+    #expect(try request(&accumulator).isEmpty)
   }
 
   @Test func `a full batch goes at once`() throws {
