@@ -22,10 +22,10 @@ import NIOCore
 /// await producer.close()
 /// ```
 ///
-/// Records are collected in batches, one for each partition, and sent when a batch is full or has waited for
-/// ``ProducerConfiguration/linger``. ``send(_:)`` waits for the acknowledgement; for throughput run many at once, or use
-/// ``enqueue(_:token:)``, which waits only while the buffer is full. Either way the records of a partition are written
-/// in the order of the calls.
+/// Records are collected in batches, one for each partition, and sent when a batch is full, has waited for
+/// ``ProducerConfiguration/linger``, or has a record that ``send(_:)`` waits for and nothing before it. For throughput
+/// run many ``send(_:)`` at once, or use ``enqueue(_:token:)``, which waits only while the buffer is full. Either way the
+/// records of a partition are written in the order of the calls.
 ///
 /// A failure that may pass is retried until ``ProducerConfiguration/deliveryTimeout``. An idempotent producer, which is
 /// the default, neither writes a record twice nor out of order by that.
